@@ -1,0 +1,218 @@
+"""Owns one stream between a provider and a client: when it begins, what keeps it alive, how it ends.
+
+One chain of calls per piece: the provider's bytes arrive, the protocol's translator turns them into the client's
+bytes, they are written. No task is switched and no timer is set for a piece. Knows neither keys nor retries: the
+gateway decides what a failure means, from `Delivery.committed`.
+
+The commit point: until a piece with content has come, nothing is written (or, after long silence, only what means
+nothing), so another attempt may still take this one's place. After it, an error is told inside the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ollama_proxy.errors import ProxyError, StreamInterrupted, UpstreamError, UpstreamTimeout
+from ollama_proxy.settings import Timeouts
+from ollama_proxy.types import Client, Face, Headers, Stream
+from ollama_proxy.upstream import UpstreamReply
+
+__all__ = ["Delivery", "Relay"]
+
+
+class Delivery:
+    """What the client of one streamed request has been given so far; outlives a failed attempt.
+
+    started: the head is out. committed: something with content is out.
+    """
+
+    __slots__ = ("client", "committed", "face", "started")
+
+    def __init__(self, client: Client, face: Face) -> None:
+        self.client = client
+        self.face = face
+        self.started = False
+        self.committed = False
+
+    def start(self, headers: Headers) -> None:
+        """The head, once."""
+        if not self.started:
+            self.started = True
+            self.client.start(200, [(b"content-type", self.face.stream_type), *headers])
+
+    def fail(self, error: ProxyError) -> None:
+        """Tells the error where the client can still hear it, and ends."""
+        if self.client.finished:
+            return
+        if self.started:
+            self.client.write(self.face.open_stream().render_error(error))
+            self.client.end()
+        else:
+            self.client.respond(*self.face.render_error(error))
+
+
+class Relay:
+    """One attempt's stream."""
+
+    __slots__ = (
+        "_client",
+        "_delivery",
+        "_done",
+        "_headers",
+        "_held",
+        "_loop",
+        "_now",
+        "_paused",
+        "_progress",
+        "_reply",
+        "_seen",
+        "_started_at",
+        "_timeouts",
+        "_timer",
+        "_wrote",
+        "stream",
+    )
+
+    def __init__(
+        self,
+        reply: UpstreamReply,
+        stream: Stream,
+        delivery: Delivery,
+        headers: Headers,
+        timeouts: Timeouts,
+        now: Callable[[], float],
+    ) -> None:
+        self.stream = stream
+        self._reply = reply
+        self._delivery = delivery
+        self._client = delivery.client
+        self._headers = headers
+        self._timeouts = timeouts
+        self._now = now
+        self._loop = asyncio.get_running_loop()
+        self._done: asyncio.Future[None] = self._loop.create_future()
+        self._held: list[bytes] = []
+        self._paused = False
+        self._progress = 0
+        self._started_at = self._seen = self._wrote = now()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def run(self) -> None:
+        """Returns when the stream is complete and the client has its end mark.
+
+        Raises: the ProxyError that stopped it; CancelledError when the client left. The caller closes the reply.
+        """
+        self._client.on_flow = self._flow
+        self._arm()
+        self._reply.relay(self._on_data, self._on_end)
+        try:
+            await self._done
+        finally:
+            self._client.on_flow = None
+            if self._timer is not None:
+                self._timer.cancel()
+
+    # --- the chain ----------------------------------------------------------------------------------------------------
+
+    def _on_data(self, data: bytes) -> None:
+        if self._done.done():
+            return
+        try:
+            out = self.stream.feed(data)
+        except ProxyError as error:
+            self._finish(error)
+            return
+        if self.stream.progress != self._progress:
+            self._progress = self.stream.progress
+            self._seen = self._now()
+        if out:
+            self._write(out)
+
+    def _write(self, out: bytes) -> None:
+        if not self._delivery.committed:
+            self._held.append(out)
+            if not self.stream.committed:
+                return
+            self._delivery.start(self._headers)
+            self._delivery.committed = True
+            out = b"".join(self._held)
+            self._held.clear()
+        self._wrote = self._seen
+        self._client.write(out)
+
+    def _on_end(self, error: UpstreamError | None) -> None:
+        if self._done.done():
+            return
+        if error is not None:
+            self._finish(error)
+            return
+        try:
+            rest = self.stream.finish()
+        except ProxyError as problem:
+            self._finish(problem)
+            return
+        self._delivery.start(self._headers)
+        self._delivery.committed = True
+        out = b"".join(self._held) + rest
+        if out:
+            self._client.write(out)
+        self._client.end()
+        self._finish(None)
+
+    def _finish(self, error: ProxyError | None) -> None:
+        if not self._done.done():
+            if error is None:
+                self._done.set_result(None)
+            else:
+                self._done.set_exception(error)
+
+    def _flow(self, stop: bool) -> None:
+        self._paused = stop
+        if stop:
+            self._reply.pause()
+        else:
+            self._seen = self._now()
+            self._reply.resume()
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        """One timer for all that can become due; it looks at what was noted and sets itself again."""
+        now = self._now()
+        due = min(self._content_due(), self._started_at + self._timeouts.stream_s, self._heartbeat_due())
+        self._timer = self._loop.call_later(max(0.0, due - now), self._tick)
+
+    def _content_due(self) -> float:
+        wait = self._timeouts.idle_s if self._progress else self._timeouts.first_content_s
+        return self._seen + wait
+
+    def _heartbeat_due(self) -> float:
+        return max(self._wrote, self._seen if self._progress else self._started_at) + self._timeouts.heartbeat_s
+
+    def _tick(self) -> None:
+        if self._done.done():
+            return
+        now = self._now()
+        if now >= self._started_at + self._timeouts.stream_s:
+            self._finish(StreamInterrupted("the stream ran longer than allowed", code="upstream_too_long"))
+        elif self._paused:
+            # The client is slow, not the provider; the server's own timer watches a client that reads nothing.
+            self._seen = self._wrote = now
+            self._arm()
+        elif now >= self._content_due():
+            self._finish(self._silence())
+        else:
+            if now >= self._heartbeat_due():
+                self._heartbeat(now)
+            self._arm()
+
+    def _silence(self) -> ProxyError:
+        if self._progress:
+            return StreamInterrupted("the provider fell silent in the middle of its answer", code="upstream_idle")
+        return UpstreamTimeout("the provider took too long to begin its answer")
+
+    def _heartbeat(self, now: float) -> None:
+        self._wrote = now
+        self._delivery.start(self._headers)
+        self._client.write(self.stream.heartbeat())

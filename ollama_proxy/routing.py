@@ -1,0 +1,91 @@
+"""Owns how a client's model name becomes targets. Pure; knows neither keys nor the network.
+
+`provider:model` or `provider/model`: the first separator ends the provider, the rest belongs to the model, whatever
+colons and slashes it holds (`openrouter:deepseek/deepseek-r1:free`). The provider's letter case does not count, nor
+does a trailing `:latest` that Ollama clients like to add. An alias stands for a name; a chain of fallbacks follows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from ollama_proxy.errors import UnknownModel
+
+__all__ = ["Router", "Target", "split_name", "without_latest"]
+
+_LATEST = ":latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One model at one provider, by the provider's own id."""
+
+    provider: str
+    model_id: str
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """(provider in lower case, the rest); the provider is "" where the name has no separator."""
+    ends = [i for i in (name.find(":"), name.find("/")) if i >= 0]
+    if not ends:
+        return "", name
+    end = min(ends)
+    return name[:end].lower(), name[end + 1 :]
+
+
+def without_latest(name: str) -> str:
+    """The name without one trailing `:latest`, in any letter case."""
+    return name[: -len(_LATEST)] if name.lower().endswith(_LATEST) else name
+
+
+class Router:
+    """Turns names into targets.
+
+    providers: names of the providers that may be called now.
+    known: variable that would switch a known provider on, by provider: for the message.
+    canonical: (provider, id as asked) -> the id as the provider spells it, or None for one that is not listed.
+    """
+
+    def __init__(
+        self,
+        providers: Collection[str],
+        known: Mapping[str, str],
+        canonical: Callable[[str, str], str | None],
+        aliases: Mapping[str, str] | None = None,
+        fallbacks: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self._providers = frozenset(providers)
+        self._known = known
+        self._canonical = canonical
+        self._aliases = {without_latest(k).lower(): v for k, v in (aliases or {}).items()}
+        self._fallbacks = {without_latest(k).lower(): tuple(v) for k, v in (fallbacks or {}).items()}
+
+    def targets(self, name: str) -> list[Target]:
+        """The targets for a name, best first, each once.
+
+        Raises: UnknownModel where the name stands for nothing that could be tried.
+        """
+        asked = without_latest(name.strip()).lower()
+        meant = self._aliases.get(asked, name)
+        targets = [self._target(meant, asked_as=name)]
+        chain = self._fallbacks.get(asked) or self._fallbacks.get(without_latest(meant.strip()).lower(), ())
+        for other in chain:
+            target = self._target(self._aliases.get(without_latest(other).lower(), other), asked_as=other)
+            if target not in targets:
+                targets.append(target)
+        return targets
+
+    def _target(self, name: str, *, asked_as: str) -> Target:
+        provider, rest = split_name(name.strip())
+        if provider in self._providers and rest:
+            listed = self._canonical(provider, rest)
+            plain = without_latest(rest)
+            if listed is not None or plain:
+                return Target(provider, listed if listed is not None else plain)
+        elif provider in self._known:
+            raise UnknownModel(
+                f"model '{asked_as}' not found: no key for {provider} is set. "
+                f"Put one into {self._known[provider]} and start the proxy again."
+            )
+        raise UnknownModel(f"model '{asked_as}' not found")

@@ -1,0 +1,430 @@
+"""Owns everything the operator can set: one frozen tree, read once. Knows no provider and opens no socket.
+
+Sources, strongest first: the environment, `.env` in the working directory, `ollama-proxy.toml` beside it, the defaults
+below. This is the only module that reads the environment. Every problem is a SettingsError that names the variable or
+the line, never a value: a value may be a key.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from dotenv.parser import parse_stream
+
+from ollama_proxy.errors import SettingsError
+from ollama_proxy.secret import Secret
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["VARIABLES", "Limits", "ProviderSettings", "Settings", "Timeouts", "Variable", "load"]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable: its name, what it is for, and what holds without it."""
+
+    name: str
+    meaning: str
+    default: str
+
+
+VARIABLES = (
+    Variable(
+        "<PROVIDER>_API_KEYS", "the provider's keys, separated by commas or newlines", "none: the provider is off"
+    ),
+    Variable("<PROVIDER>_BASE_URL", "another address for that provider", "the one in the provider table"),
+    Variable("PORT", "the port to listen on", "5005"),
+    Variable("HOST", "the address to listen on", "127.0.0.1"),
+    Variable("PROXY_API_TOKEN", "the token that clients must send", "none; required to listen off loopback"),
+    Variable("PROXY_OPEN", "1: listen off loopback without a token, on purpose", "0"),
+    Variable("OLLAMA_ORIGINS", "browser origins allowed besides Ollama's defaults, separated by commas", "none"),
+    Variable("OLLAMA_KEEP_ALIVE", "how long a model counts as loaded after its last use", "5m"),
+    Variable("LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO"),
+    Variable("DATA_DIR", "where state is kept between runs", "the platform's user-data folder"),
+    Variable("OLLAMA_PROXY_CONFIG", "the path of the optional settings file", "ollama-proxy.toml"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. Waiting longer than these has never been seen to help."""
+
+    #: TCP and TLS together; a provider that does not answer in 5 s is down.
+    connect_s: float = 5.0
+    #: To the first content of a stream; reasoning models think for a minute and more.
+    first_content_s: float = 120.0
+    #: To the answer of a call that is not streamed: it arrives only when all of it is written.
+    answer_s: float = 600.0
+    #: Between two pieces of content.
+    idle_s: float = 90.0
+    #: A whole stream; longer than any honest answer.
+    stream_s: float = 3600.0
+    #: For a key to become free, before the client is told to come back later.
+    key_wait_s: float = 5.0
+    #: Of silence, before something meaningless is sent to keep the client's connection.
+    heartbeat_s: float = 15.0
+    #: For running streams when the server is asked to stop.
+    drain_s: float = 120.0
+    #: One provider's model list; some take more than 10 s.
+    models_s: float = 30.0
+    #: Between two looks at the providers' model lists.
+    models_refresh_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what comes from outside. None is absent."""
+
+    #: Bytes of a request's body: 10 MB of images must pass, 32 MB is no chat any more.
+    body_bytes: int = 32 * 1024 * 1024
+    #: Bytes of a whole upstream answer.
+    answer_bytes: int = 64 * 1024 * 1024
+    #: Requests in flight; beyond, 503 at once.
+    in_flight: int = 8192
+    #: Requests that wait for a key, per model.
+    queue: int = 64
+    #: Open client connections.
+    connections: int = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """What the operator says of one provider.
+
+    keys: in the order given, without repeats.
+    accounts: label of a key -> name of the account it belongs to; keys of one account share its limits.
+    proxies: label of a key -> URL of the proxy that its calls leave through.
+    table: the provider's table in ollama-proxy.toml, without the parts above.
+    """
+
+    name: str
+    keys: tuple[Secret, ...] = ()
+    base_url: str | None = None
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    table: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All there is to set. `problems` are lines for the operator that do not stop the start."""
+
+    host: str = "127.0.0.1"
+    port: int = 5005
+    token: Secret | None = None
+    origins: tuple[str, ...] = ()
+    keep_alive_s: float = 300.0
+    log_level: str = "INFO"
+    data_dir: Path = field(default_factory=Path)
+    korean: bool = False
+    providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    fallbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    proxy_environment: Mapping[str, str] = field(default_factory=dict)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    limits: Limits = field(default_factory=Limits)
+    problems: tuple[str, ...] = ()
+
+    @property
+    def loopback(self) -> bool:
+        """Only this machine can reach us."""
+        return _is_loopback(self.host)
+
+
+def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
+    """The settings for a start in `folder`.
+
+    Raises: SettingsError for a malformed variable, an unreadable `.env` or settings file.
+    """
+    folder = Path.cwd() if folder is None else folder
+    real = dict(os.environ if environ is None else environ)
+    values = {**_read_dotenv(folder / ".env"), **real}
+    config_path = values.get("OLLAMA_PROXY_CONFIG")
+    config = _read_toml(folder / (config_path or "ollama-proxy.toml"), required=bool(config_path))
+    host = _text(values, "HOST") or str(config.get("host", "127.0.0.1"))
+    port = _port(values, config)
+    token = _token(values, host)
+    return Settings(
+        host=host,
+        port=port,
+        token=token,
+        origins=_origins(values),
+        keep_alive_s=_keep_alive(values),
+        log_level=_log_level(values),
+        data_dir=_data_dir(values),
+        korean=_is_korean(values),
+        providers=_providers(values, config),
+        aliases=_strings(config, "aliases"),
+        fallbacks=_fallbacks(config),
+        proxy_environment={k: v for k, v in values.items() if k.lower().endswith("_proxy")},
+        timeouts=_numbers(Timeouts, config, "timeouts"),
+        limits=_numbers(Limits, config, "limits"),
+        problems=tuple(_problems(values)),
+    )
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path.name} is not UTF-8 text. Save it as UTF-8 and start again.") from None
+    except OSError as error:
+        raise SettingsError(f"{path.name} cannot be read: {error.strerror}.") from None
+    found: dict[str, str] = {}
+    for binding in parse_stream(StringIO(text)):
+        if binding.error:
+            raise SettingsError(
+                f"{path.name}, line {binding.original.line}: not understood. Write NAME=value; "
+                'a value of several lines stands between double quotes: NAME="first,\\nsecond".'
+            )
+        if binding.key is not None and binding.value is not None:
+            found[binding.key] = binding.value
+    return found
+
+
+def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:
+    if not required and not path.exists():
+        return {}
+    try:
+        config: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path.name} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise SettingsError(f"{path.name} cannot be read: {error.strerror}.") from None
+    return config
+
+
+# --- single values ----------------------------------------------------------------------------------------------------
+
+
+def _text(values: Mapping[str, str], name: str) -> str:
+    """A value without the blanks and quotes that env files of other tools leave around it."""
+    return _unquoted(values.get(name, ""))
+
+
+def _unquoted(text: str) -> str:
+    text = text.strip()
+    while len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1].strip()
+    return text
+
+
+def _port(values: Mapping[str, str], config: Mapping[str, Any]) -> int:
+    text = _text(values, "PORT") or str(config.get("port", 5005))
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise SettingsError("PORT must be a whole number from 0 to 65535 (0: any free port).")
+    return int(text)
+
+
+def _token(values: Mapping[str, str], host: str) -> Secret | None:
+    text = _text(values, "PROXY_API_TOKEN")
+    if text:
+        if not text.isascii() or any(c.isspace() or c in "/?#" for c in text):
+            raise SettingsError(
+                "PROXY_API_TOKEN may hold ASCII letters, digits and signs, but no blank, '/', '?' or '#'."
+            )
+        return Secret(text, "PROXY_API_TOKEN")
+    if not _is_loopback(host) and _text(values, "PROXY_OPEN") != "1":
+        raise SettingsError(
+            f"HOST={host} can be reached from other machines, and your keys with it. Set PROXY_API_TOKEN to a long "
+            "random text that clients must send, or set PROXY_OPEN=1 if everybody may use your keys."
+        )
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _origins(values: Mapping[str, str]) -> tuple[str, ...]:
+    origins = tuple(o for o in (_unquoted(o) for o in _text(values, "OLLAMA_ORIGINS").split(",")) if o)
+    for origin in origins:
+        if "*" not in origin and "://" not in origin:
+            raise SettingsError(
+                f"OLLAMA_ORIGINS: {origin!r} has neither a scheme nor a '*'. Write https://app.example or *."
+            )
+    return origins
+
+
+_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _keep_alive(values: Mapping[str, str]) -> float:
+    """Seconds; inf for a negative value, as in Ollama."""
+    text = _text(values, "OLLAMA_KEEP_ALIVE") or "5m"
+    sign, digits = (-1.0, text[1:]) if text.startswith("-") else (1.0, text)
+    parts = _DURATION.findall(digits)
+    if parts and "".join(n + u for n, u in parts) == digits:
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    else:
+        try:
+            seconds = float(digits)
+        except ValueError:
+            raise SettingsError(
+                "OLLAMA_KEEP_ALIVE must be a duration such as 5m, 1h30m, 300 (seconds) or -1."
+            ) from None
+    return float("inf") if sign < 0 else seconds
+
+
+def _log_level(values: Mapping[str, str]) -> str:
+    level = (_text(values, "LOG_LEVEL") or "INFO").upper()
+    if level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise SettingsError("LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR.")
+    return level
+
+
+def _data_dir(values: Mapping[str, str]) -> Path:
+    chosen = _text(values, "DATA_DIR")
+    if chosen:
+        return Path(chosen).expanduser()
+    home = Path(values.get("HOME") or values.get("USERPROFILE") or ".")
+    if sys.platform == "win32":
+        base = Path(values.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Application Support"
+    else:
+        base = Path(values.get("XDG_DATA_HOME") or home / ".local" / "share")
+    return base / "ollama-proxy"
+
+
+def _is_korean(values: Mapping[str, str]) -> bool:
+    """The first of the locale variables that says something decides, as in gettext; else the machine's own setting."""
+    for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
+        if values.get(name):
+            return values[name].lower().startswith("ko")
+    if sys.platform == "win32":
+        import ctypes
+
+        # The low ten bits of a Windows language id are the language; 0x12 is Korean.
+        return (ctypes.windll.kernel32.GetUserDefaultUILanguage() & 0x3FF) == 0x12
+    return False
+
+
+# --- providers --------------------------------------------------------------------------------------------------------
+
+_KEYS_VARIABLE = re.compile(r"^([A-Z][A-Z0-9_]*)_API_KEYS$")
+
+
+def _providers(values: Mapping[str, str], config: Mapping[str, Any]) -> dict[str, ProviderSettings]:
+    """Every provider that has keys or a table; whether its name means anything is for the provider table to say."""
+    tables = config.get("providers", {})
+    if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
+        raise SettingsError("ollama-proxy.toml: [providers.NAME] must be tables.")
+    named = {m[1].lower() for m in map(_KEYS_VARIABLE.match, values) if m}
+    found = {}
+    for name in sorted(named | set(tables)):
+        provider = _provider(name, values, dict(tables[name]) if name in tables else None)
+        if provider.keys or provider.table is not None:
+            found[name] = provider
+    return found
+
+
+def _provider(name: str, values: Mapping[str, str], table: dict[str, Any] | None) -> ProviderSettings:
+    prefix = name.upper().replace("-", "_")
+    keys = _keys(f"{prefix}_API_KEYS", values.get(f"{prefix}_API_KEYS", ""), name)
+    base_url = _text(values, f"{prefix}_BASE_URL") or None
+    if base_url is not None:
+        _check_url(f"{prefix}_BASE_URL", base_url)
+    rest = dict(table or {})
+    accounts = rest.pop("accounts", {})
+    proxies = rest.pop("proxies", {})
+    for what, part in (("accounts", accounts), ("proxies", proxies)):
+        if not isinstance(part, dict) or not all(isinstance(v, str) for v in part.values()):
+            raise SettingsError(f"ollama-proxy.toml: [providers.{name}.{what}] must map key labels to text.")
+    return ProviderSettings(name, keys, base_url, accounts, proxies, rest if table is not None else None)
+
+
+def _keys(variable: str, text: str, provider: str) -> tuple[Secret, ...]:
+    """The keys of one variable. A key is named by its place, never by its value."""
+    keys: dict[str, Secret] = {}
+    pieces = [_unquoted(p) for p in re.split(r"[,\n\r]|\\n", _unquoted(text))]
+    for key in filter(None, (p.strip("\"' \t") for p in pieces)):
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise SettingsError(
+                f"{variable}: key number {len(keys) + 1} holds a blank or a sign that no key has. "
+                "Separate keys with commas or newlines."
+            )
+        keys.setdefault(key, Secret(key, f"{provider}#{len(keys) + 1}"))
+    return tuple(keys.values())
+
+
+def _check_url(variable: str, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or "@" in url or "?" in url or "#" in url:
+        raise SettingsError(f"{variable} must be an address such as https://host/v1, without user, query or fragment.")
+
+
+def _problems(values: Mapping[str, str]) -> list[str]:
+    """Likely slips that we can see and need not stop for."""
+    return [
+        f"{name} is set, but the variable is called {name}S."
+        for name in (
+            "GOOGLE_API_KEY",
+            "OPENROUTER_API_KEY",
+            "AKASH_API_KEY",
+            "COHERE_API_KEY",
+            "CODESTRAL_API_KEY",
+            "QWEN_API_KEY",
+        )
+        if values.get(name) and not values.get(name + "S")
+    ]
+
+
+# --- the settings file ------------------------------------------------------------------------------------------------
+
+
+def _strings(config: Mapping[str, Any], section: str) -> dict[str, str]:
+    table = config.get(section, {})
+    if not isinstance(table, dict) or not all(isinstance(v, str) for v in table.values()):
+        raise SettingsError(f"ollama-proxy.toml: [{section}] must map names to names.")
+    return dict(table)
+
+
+def _fallbacks(config: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    table = config.get("fallbacks", {})
+    if not isinstance(table, dict) or not all(
+        isinstance(chain, list) and all(isinstance(name, str) for name in chain) for chain in table.values()
+    ):
+        raise SettingsError("ollama-proxy.toml: [fallbacks] must map a model to a list of models.")
+    return {name: tuple(chain) for name, chain in table.items()}
+
+
+def _numbers(kind: type[Any], config: Mapping[str, Any], section: str) -> Any:
+    """A tree of numbers from its section; unknown names and other types are refused by name."""
+    table = config.get(section, {})
+    known = {f.name for f in fields(kind)}
+    if not isinstance(table, dict):
+        raise SettingsError(f"ollama-proxy.toml: [{section}] must be a table.")
+    for name, value in table.items():
+        if name not in known:
+            raise SettingsError(f"ollama-proxy.toml: [{section}] has no {name!r}; it knows {', '.join(sorted(known))}.")
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            raise SettingsError(f"ollama-proxy.toml: [{section}] {name} must be a number above 0.")
+    return kind(**table)

@@ -1,0 +1,7 @@
+"""What outlives the process: named documents in one SQLite file."""
+
+from __future__ import annotations
+
+from ollama_proxy.store.documents import Documents
+
+__all__ = ["Documents"]

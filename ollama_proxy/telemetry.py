@@ -1,0 +1,151 @@
+"""Owns what we count and log: names, fields, bounds. Knows no secret: a key appears as its label only.
+
+The hot path appends a small record; a background task turns the records into lines and counts, twice a second. Labels
+are our own words (provider, protocol, kind), never a client's text, so their number is bounded. What a client wrote
+appears in log lines only, cut and without control characters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from logging.handlers import QueueHandler, QueueListener
+from typing import IO
+
+from ollama_proxy.secret import Scrubber
+
+__all__ = ["Journal", "Served", "setup_logging"]
+
+_log = logging.getLogger("ollama_proxy.requests")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_MAX_TEXT = 200
+#: Records that may wait; beyond, the oldest are counted as dropped and forgotten.
+_MAX_WAITING = 10_000
+
+
+@dataclass(slots=True)
+class Served:
+    """One request, once it is over. Durations in seconds; tokens None where the provider did not report them."""
+
+    protocol: str
+    model: str
+    status: int
+    duration_s: float
+    provider: str = ""
+    key: str = ""
+    attempts: int = 0
+    kind: str = ""
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+
+
+def plain(text: str) -> str:
+    """Foreign text made safe for one log line."""
+    return _CONTROL.sub("?", text[:_MAX_TEXT])
+
+
+class Journal:
+    """What happened, for the log and for `/metrics`."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Served] = []
+        self._requests: Counter[tuple[str, str, int]] = Counter()
+        self._attempts: Counter[tuple[str, str]] = Counter()
+        self._tokens: Counter[tuple[str, str]] = Counter()
+        self._seconds: Counter[str] = Counter()
+        self._dropped = 0
+
+    def served(self, record: Served) -> None:
+        """Notes one finished request."""
+        if len(self._waiting) < _MAX_WAITING:
+            self._waiting.append(record)
+        else:
+            self._dropped += 1
+
+    def attempted(self, provider: str, kind: str) -> None:
+        """Counts one call to a provider and how it ended."""
+        self._attempts[provider, kind] += 1
+
+    def flush(self) -> None:
+        """Turns what was noted into counts and log lines."""
+        batch, self._waiting = self._waiting, []
+        for record in batch:
+            self._requests[record.protocol, record.provider, record.status] += 1
+            self._seconds[record.protocol] += record.duration_s  # type: ignore[assignment]  # Counter sums floats too
+            self._tokens[record.provider, "in"] += record.tokens_in or 0
+            self._tokens[record.provider, "out"] += record.tokens_out or 0
+        if batch and _log.isEnabledFor(logging.INFO):
+            _log.info("\n".join(_line(record) for record in batch))
+
+    def exposition(self, gauges: Callable[[], list[tuple[str, str, float]]] = list) -> str:
+        """Everything in Prometheus' text format; `gauges` adds (name, labels, value) of the moment."""
+        self.flush()
+        lines = []
+        for name, labels, counts in (
+            ("ollama_proxy_requests_total", ("protocol", "provider", "status"), self._requests),
+            ("ollama_proxy_upstream_attempts_total", ("provider", "outcome"), self._attempts),
+            ("ollama_proxy_tokens_total", ("provider", "direction"), self._tokens),
+        ):
+            lines.append(f"# TYPE {name} counter")
+            for values, count in sorted(counts.items(), key=str):
+                shown = ",".join(f'{label}="{value}"' for label, value in zip(labels, values, strict=True))
+                lines.append(f"{name}{{{shown}}} {count}")
+        lines.append("# TYPE ollama_proxy_request_seconds_total counter")
+        lines += [f'ollama_proxy_request_seconds_total{{protocol="{p}"}} {s}' for p, s in sorted(self._seconds.items())]
+        lines += ["# TYPE ollama_proxy_log_dropped_total counter", f"ollama_proxy_log_dropped_total {self._dropped}"]
+        for name, shown, value in gauges():
+            lines.append(f"{name}{{{shown}}} {value}" if shown else f"{name} {value}")
+        return "\n".join(lines) + "\n"
+
+
+def _line(record: Served) -> str:
+    parts = [record.protocol, plain(record.model) or "-", str(record.status), f"{record.duration_s:.2f}s"]
+    if record.key:
+        parts.append(record.key)
+    if record.attempts > 1:
+        parts.append(f"attempts={record.attempts}")
+    if record.tokens_in is not None or record.tokens_out is not None:
+        parts.append(f"tokens={record.tokens_in or 0}+{record.tokens_out or 0}")
+    if record.kind:
+        parts.append(record.kind)
+    return " ".join(parts)
+
+
+class _Lines(logging.Formatter):
+    """Time and level before every line; keys masked in whatever was logged, tracebacks included."""
+
+    def __init__(self, scrubber: Scrubber) -> None:
+        super().__init__("%(message)s", "%H:%M:%S")
+        self._scrubber = scrubber
+
+    def format(self, record: logging.LogRecord) -> str:
+        head = f"{self.formatTime(record, self.datefmt)} {record.levelname} {record.name} "
+        return self._scrubber.scrub_text(head + super().format(record).replace("\n", "\n" + head))
+
+
+class _Dropping(QueueHandler):
+    """Puts records into a bounded queue; a sink that does not read costs lines, never time."""
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(queue.Full):
+            self.queue.put_nowait(record)
+
+
+def setup_logging(level: str, scrubber: Scrubber, sink: IO[str] | None = None) -> QueueListener:
+    """Logs of this program go to `sink` (stderr) from a thread of their own; stop() the listener at the end."""
+    handler = logging.StreamHandler(sink or sys.stderr)
+    handler.setFormatter(_Lines(scrubber))
+    lines: queue.Queue[logging.LogRecord] = queue.Queue(_MAX_WAITING)
+    listener = QueueListener(lines, handler)
+    logger = logging.getLogger("ollama_proxy")
+    logger.handlers[:] = [_Dropping(lines)]
+    logger.setLevel(level)
+    logger.propagate = False
+    listener.start()
+    return listener

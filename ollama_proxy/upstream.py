@@ -1,0 +1,140 @@
+"""The one door to providers: send a request, read or relay the answer, time out, cancel. Knows no protocol's shape.
+
+Foreign faults are renamed here, once, into the errors of `errors.py`. A provider's key enters as a header that the
+caller has made, goes to that provider's own address and nowhere else: redirects are not followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ollama_proxy.errors import (
+    StreamInterrupted,
+    UpstreamError,
+    UpstreamJunk,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+from ollama_proxy.http1.client import Client, Origin, Proxy, Response, Timeouts, proxy_from_environment
+from ollama_proxy.http1.faults import (
+    BadFraming,
+    ConnectFailed,
+    ConnectionLost,
+    EncodingRefused,
+    TimedOut,
+    TLSRefused,
+    TooMuch,
+    TransportFault,
+)
+from ollama_proxy.types import Headers
+
+__all__ = ["Upstream", "UpstreamReply", "rename"]
+
+
+def rename(fault: TransportFault) -> UpstreamError:
+    """Our error for a transport's fault; the fault's own words hold no secret."""
+    match fault:
+        case TimedOut(phase="idle"):
+            return StreamInterrupted("the provider fell silent in the middle of its answer", code="upstream_idle")
+        case TimedOut(phase=phase):
+            return UpstreamTimeout(f"the provider took too long ({phase.replace('_', ' ')})")
+        case TLSRefused():
+            return UpstreamUnreachable(f"no trustworthy connection to the provider: {fault}", code="upstream_tls")
+        case ConnectFailed():
+            return UpstreamUnreachable(f"no connection to the provider: {fault}")
+        case ConnectionLost():
+            return StreamInterrupted(
+                "the provider closed the connection in the middle of its answer", code="upstream_reset"
+            )
+        case BadFraming() | EncodingRefused() | TooMuch():
+            return UpstreamJunk(f"the provider's answer is not usable: {fault}")
+        case _:
+            return UpstreamError(f"the call to the provider failed: {fault}")
+
+
+class UpstreamReply:
+    """One provider's answer, of which the head has arrived."""
+
+    __slots__ = ("_response", "headers", "status")
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers: Mapping[bytes, bytes] = response.headers
+
+    async def read(self, max_bytes: int) -> bytes:
+        """The whole body.
+
+        Raises: UpstreamError of the fitting kind.
+        """
+        try:
+            return await self._response.read(max_bytes)
+        except TransportFault as fault:
+            raise rename(fault) from fault
+
+    def relay(self, on_data: Callable[[bytes], None], on_end: Callable[[UpstreamError | None], None]) -> None:
+        """Hands every piece of the body to `on_data` as it comes, then the way it ended to `on_end`."""
+
+        def ended(fault: TransportFault | None) -> None:
+            on_end(None if fault is None else rename(fault))
+
+        self._response.relay(on_data, ended)
+
+    def pause(self) -> None:
+        """Stop reading from the provider."""
+        self._response.pause()
+
+    def resume(self) -> None:
+        """Go on reading."""
+        self._response.resume()
+
+    def close(self) -> None:
+        """Done with this answer: an unfinished one is cut off at once, so that the provider stops working on it."""
+        self._response.close()
+
+
+class Upstream:
+    """Sends requests to providers, over connections that are kept and shared."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None, *, client: Client | None = None) -> None:
+        self._client = client or Client(proxy_for=proxy_from_environment(environment or {}))
+        self._addresses: dict[str, tuple[Origin, str]] = {}
+        self._proxies: dict[str, Proxy] = {}
+
+    async def send(
+        self,
+        method: str,
+        base_url: str,
+        path: str,
+        headers: Headers,
+        body: bytes,
+        timeouts: Timeouts,
+        *,
+        proxy: str | None = None,
+    ) -> UpstreamReply:
+        """The answer's head, whatever its status; the caller closes it.
+
+        Raises: UpstreamUnreachable, UpstreamTimeout, UpstreamJunk, StreamInterrupted.
+        """
+        address = self._addresses.get(base_url)
+        if address is None:
+            address = self._addresses[base_url] = Origin.parse(base_url)
+        origin, base_path = address
+        leave_by = None if proxy is None else self._proxy(proxy)
+        try:
+            response = await self._client.request(
+                method, origin, base_path + path, headers, body, timeouts, proxy=leave_by
+            )
+        except TransportFault as fault:
+            raise rename(fault) from fault
+        return UpstreamReply(response)
+
+    def _proxy(self, url: str) -> Proxy:
+        proxy = self._proxies.get(url)
+        if proxy is None:
+            proxy = self._proxies[url] = Proxy.parse(url)
+        return proxy
+
+    async def close(self) -> None:
+        """Closes every kept connection."""
+        await self._client.close()
