@@ -31,6 +31,8 @@ The message is written for the person at the client: what happened and what to d
 
 from __future__ import annotations
 
+from ollama_proxy.texts import TEXTS
+
 __all__ = [
     "BadRequest",
     "ClientError",
@@ -94,7 +96,16 @@ class ProxyError(Exception):
 
 
 class SettingsError(ProxyError):
-    """A variable or file that we cannot use; the message names it, never a secret value."""
+    """A variable or file that we cannot use; the message names it, never a secret value. `korean` says the same."""
+
+    def __init__(self, message: str, korean: str = "") -> None:
+        super().__init__(message)
+        self.korean = korean or message
+
+    @classmethod
+    def of(cls, text: str, **values: object) -> SettingsError:
+        """The refusal with the name `text` among the texts, in both languages."""
+        return cls(*(sentence.format(**values) for sentence in TEXTS[text]))
 
 
 class ClientError(ProxyError):

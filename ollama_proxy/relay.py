@@ -13,27 +13,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from ollama_proxy.errors import ProxyError, StreamInterrupted, UpstreamError, UpstreamTimeout
+from ollama_proxy.errors import ProxyError, StreamInterrupted, UpstreamError, UpstreamJunk, UpstreamTimeout
 from ollama_proxy.settings import Timeouts
 from ollama_proxy.types import Client, Face, Headers, Stream
 from ollama_proxy.upstream import UpstreamReply
 
 __all__ = ["Delivery", "Relay"]
 
+#: Bytes without content that may come before the first content; a real stream has a few hundred.
+_MAX_HELD = 256 * 1024
+
 
 class Delivery:
     """What the client of one streamed request has been given so far; outlives a failed attempt.
 
-    started: the head is out. committed: something with content is out.
+    started: the head is out. committed: something with content is out. stream: the translator of the last attempt.
     """
 
-    __slots__ = ("client", "committed", "face", "started")
+    __slots__ = ("client", "committed", "face", "started", "stream")
 
     def __init__(self, client: Client, face: Face) -> None:
         self.client = client
         self.face = face
         self.started = False
         self.committed = False
+        self.stream: Stream | None = None
 
     def start(self, headers: Headers) -> None:
         """The head, once."""
@@ -46,7 +50,9 @@ class Delivery:
         if self.client.finished:
             return
         if self.started:
-            self.client.write(self.face.open_stream().render_error(error))
+            # The translator that failed may hold what came just before the error.
+            stream = self.stream or self.face.open_stream()
+            self.client.write(stream.render_error(error))
             self.client.end()
         else:
             self.client.respond(*self.face.render_error(error))
@@ -59,10 +65,13 @@ class Relay:
         "_client",
         "_delivery",
         "_done",
+        "_first_content_s",
         "_headers",
         "_held",
+        "_held_bytes",
         "_loop",
         "_now",
+        "_on_commit",
         "_paused",
         "_progress",
         "_reply",
@@ -81,18 +90,24 @@ class Relay:
         delivery: Delivery,
         headers: Headers,
         timeouts: Timeouts,
+        first_content_s: float,
         now: Callable[[], float],
+        on_commit: Callable[[], None],
     ) -> None:
-        self.stream = stream
+        """on_commit: called once, when content is on its way to the client."""
+        self.stream = delivery.stream = stream
         self._reply = reply
         self._delivery = delivery
         self._client = delivery.client
         self._headers = headers
         self._timeouts = timeouts
+        self._first_content_s = first_content_s
         self._now = now
+        self._on_commit = on_commit
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[None] = self._loop.create_future()
         self._held: list[bytes] = []
+        self._held_bytes = 0
         self._paused = False
         self._progress = 0
         self._started_at = self._seen = self._wrote = now()
@@ -132,14 +147,21 @@ class Relay:
     def _write(self, out: bytes) -> None:
         if not self._delivery.committed:
             self._held.append(out)
+            self._held_bytes += len(out)
             if not self.stream.committed:
+                if self._held_bytes > _MAX_HELD:
+                    self._finish(UpstreamJunk("the provider's stream says nothing at great length"))
                 return
-            self._delivery.start(self._headers)
-            self._delivery.committed = True
+            self._commit()
             out = b"".join(self._held)
             self._held.clear()
         self._wrote = self._seen
         self._client.write(out)
+
+    def _commit(self) -> None:
+        self._delivery.start(self._headers)
+        self._delivery.committed = True
+        self._on_commit()
 
     def _on_end(self, error: UpstreamError | None) -> None:
         if self._done.done():
@@ -152,8 +174,8 @@ class Relay:
         except ProxyError as problem:
             self._finish(problem)
             return
-        self._delivery.start(self._headers)
-        self._delivery.committed = True
+        if not self._delivery.committed:
+            self._commit()
         out = b"".join(self._held) + rest
         if out:
             self._client.write(out)
@@ -184,7 +206,7 @@ class Relay:
         self._timer = self._loop.call_later(max(0.0, due - now), self._tick)
 
     def _content_due(self) -> float:
-        wait = self._timeouts.idle_s if self._progress else self._timeouts.first_content_s
+        wait = self._timeouts.idle_s if self._progress else self._first_content_s
         return self._seen + wait
 
     def _heartbeat_due(self) -> float:

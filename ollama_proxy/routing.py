@@ -58,6 +58,7 @@ class Router:
         self._providers = frozenset(providers)
         self._known = known
         self._canonical = canonical
+        self._alias_names = {without_latest(k).lower(): k for k in aliases or ()}
         self._aliases = {without_latest(k).lower(): v for k, v in (aliases or {}).items()}
         self._fallbacks = {without_latest(k).lower(): tuple(v) for k, v in (fallbacks or {}).items()}
 
@@ -75,6 +76,21 @@ class Router:
             if target not in targets:
                 targets.append(target)
         return targets
+
+    def alias(self, name: str) -> str | None:
+        """The alias that a caller's name means, as the settings spell it; None for a plain model name."""
+        return self._alias_names.get(without_latest(name.strip()).lower())
+
+    def aliases(self) -> list[tuple[str, Target]]:
+        """Every alias that leads somewhere, with its first target."""
+        found = []
+        for alias in self._alias_names.values():
+            try:
+                found.append((alias, self.targets(alias)[0]))
+            except UnknownModel:
+                # Its provider is off; it comes back with a key.
+                continue
+        return found
 
     def _target(self, name: str, *, asked_as: str) -> Target:
         provider, rest = split_name(name.strip())

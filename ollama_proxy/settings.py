@@ -28,7 +28,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["VARIABLES", "Limits", "ProviderSettings", "Settings", "Timeouts", "Variable", "load"]
+__all__ = ["VARIABLES", "Limits", "ProviderSettings", "Settings", "Timeouts", "Variable", "is_korean", "load"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class ProviderSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All there is to set. `problems` are lines for the operator that do not stop the start."""
+    """All there is to set. `slips` are variables that look misspelt."""
 
     host: str = "127.0.0.1"
     port: int = 5005
@@ -135,7 +135,7 @@ class Settings:
     proxy_environment: Mapping[str, str] = field(default_factory=dict)
     timeouts: Timeouts = field(default_factory=Timeouts)
     limits: Limits = field(default_factory=Limits)
-    problems: tuple[str, ...] = ()
+    slips: tuple[str, ...] = ()
 
     @property
     def loopback(self) -> bool:
@@ -164,14 +164,14 @@ def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
         keep_alive_s=_keep_alive(values),
         log_level=_log_level(values),
         data_dir=_data_dir(values),
-        korean=_is_korean(values),
+        korean=is_korean(values),
         providers=_providers(values, config),
         aliases=_strings(config, "aliases"),
         fallbacks=_fallbacks(config),
         proxy_environment={k: v for k, v in values.items() if k.lower().endswith("_proxy")},
         timeouts=_numbers(Timeouts, config, "timeouts"),
         limits=_numbers(Limits, config, "limits"),
-        problems=tuple(_problems(values)),
+        slips=tuple(_slips(values)),
     )
 
 
@@ -184,16 +184,13 @@ def _read_dotenv(path: Path) -> dict[str, str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise SettingsError(f"{path.name} is not UTF-8 text. Save it as UTF-8 and start again.") from None
+        raise SettingsError.of("not_utf8", file=path.name) from None
     except OSError as error:
-        raise SettingsError(f"{path.name} cannot be read: {error.strerror}.") from None
+        raise SettingsError.of("unreadable", file=path.name, reason=error.strerror) from None
     found: dict[str, str] = {}
     for binding in parse_stream(StringIO(text)):
         if binding.error:
-            raise SettingsError(
-                f"{path.name}, line {binding.original.line}: not understood. Write NAME=value; "
-                'a value of several lines stands between double quotes: NAME="first,\\nsecond".'
-            )
+            raise SettingsError.of("env_line", file=path.name, line=binding.original.line)
         if binding.key is not None and binding.value is not None:
             found[binding.key] = binding.value
     return found
@@ -205,9 +202,9 @@ def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:
     try:
         config: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path.name} is not valid TOML: {error}.") from None
+        raise SettingsError.of("not_toml", file=path.name, reason=error) from None
     except OSError as error:
-        raise SettingsError(f"{path.name} cannot be read: {error.strerror}.") from None
+        raise SettingsError.of("unreadable", file=path.name, reason=error.strerror) from None
     return config
 
 
@@ -229,7 +226,7 @@ def _unquoted(text: str) -> str:
 def _port(values: Mapping[str, str], config: Mapping[str, Any]) -> int:
     text = _text(values, "PORT") or str(config.get("port", 5005))
     if not (text.isascii() and text.isdigit() and int(text) <= 65535):
-        raise SettingsError("PORT must be a whole number from 0 to 65535 (0: any free port).")
+        raise SettingsError.of("bad_port")
     return int(text)
 
 
@@ -237,15 +234,10 @@ def _token(values: Mapping[str, str], host: str) -> Secret | None:
     text = _text(values, "PROXY_API_TOKEN")
     if text:
         if not text.isascii() or any(c.isspace() or c in "/?#" for c in text):
-            raise SettingsError(
-                "PROXY_API_TOKEN may hold ASCII letters, digits and signs, but no blank, '/', '?' or '#'."
-            )
+            raise SettingsError.of("bad_token")
         return Secret(text, "PROXY_API_TOKEN")
     if not _is_loopback(host) and _text(values, "PROXY_OPEN") != "1":
-        raise SettingsError(
-            f"HOST={host} can be reached from other machines, and your keys with it. Set PROXY_API_TOKEN to a long "
-            "random text that clients must send, or set PROXY_OPEN=1 if everybody may use your keys."
-        )
+        raise SettingsError.of("token_needed", host=host)
     return None
 
 
@@ -262,9 +254,7 @@ def _origins(values: Mapping[str, str]) -> tuple[str, ...]:
     origins = tuple(o for o in (_unquoted(o) for o in _text(values, "OLLAMA_ORIGINS").split(",")) if o)
     for origin in origins:
         if "*" not in origin and "://" not in origin:
-            raise SettingsError(
-                f"OLLAMA_ORIGINS: {origin!r} has neither a scheme nor a '*'. Write https://app.example or *."
-            )
+            raise SettingsError.of("bad_origin", origin=origin)
     return origins
 
 
@@ -283,16 +273,14 @@ def _keep_alive(values: Mapping[str, str]) -> float:
         try:
             seconds = float(digits)
         except ValueError:
-            raise SettingsError(
-                "OLLAMA_KEEP_ALIVE must be a duration such as 5m, 1h30m, 300 (seconds) or -1."
-            ) from None
+            raise SettingsError.of("bad_keep_alive") from None
     return float("inf") if sign < 0 else seconds
 
 
 def _log_level(values: Mapping[str, str]) -> str:
     level = (_text(values, "LOG_LEVEL") or "INFO").upper()
     if level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
-        raise SettingsError("LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR.")
+        raise SettingsError.of("bad_log_level")
     return level
 
 
@@ -310,7 +298,7 @@ def _data_dir(values: Mapping[str, str]) -> Path:
     return base / "ollama-proxy"
 
 
-def _is_korean(values: Mapping[str, str]) -> bool:
+def is_korean(values: Mapping[str, str]) -> bool:
     """The first of the locale variables that says something decides, as in gettext; else the machine's own setting."""
     for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
         if values.get(name):
@@ -332,7 +320,7 @@ def _providers(values: Mapping[str, str], config: Mapping[str, Any]) -> dict[str
     """Every provider that has keys or a table; whether its name means anything is for the provider table to say."""
     tables = config.get("providers", {})
     if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
-        raise SettingsError("ollama-proxy.toml: [providers.NAME] must be tables.")
+        raise SettingsError.of("toml_tables")
     named = {m[1].lower() for m in map(_KEYS_VARIABLE.match, values) if m}
     found = {}
     for name in sorted(named | set(tables)):
@@ -353,7 +341,7 @@ def _provider(name: str, values: Mapping[str, str], table: dict[str, Any] | None
     proxies = rest.pop("proxies", {})
     for what, part in (("accounts", accounts), ("proxies", proxies)):
         if not isinstance(part, dict) or not all(isinstance(v, str) for v in part.values()):
-            raise SettingsError(f"ollama-proxy.toml: [providers.{name}.{what}] must map key labels to text.")
+            raise SettingsError.of("toml_map", section=f"providers.{name}.{what}")
     return ProviderSettings(name, keys, base_url, accounts, proxies, rest if table is not None else None)
 
 
@@ -363,10 +351,7 @@ def _keys(variable: str, text: str, provider: str) -> tuple[Secret, ...]:
     pieces = [_unquoted(p) for p in re.split(r"[,\n\r]|\\n", _unquoted(text))]
     for key in filter(None, (p.strip("\"' \t") for p in pieces)):
         if not key.isascii() or not key.isprintable() or " " in key:
-            raise SettingsError(
-                f"{variable}: key number {len(keys) + 1} holds a blank or a sign that no key has. "
-                "Separate keys with commas or newlines."
-            )
+            raise SettingsError.of("bad_key", variable=variable, number=len(keys) + 1)
         keys.setdefault(key, Secret(key, f"{provider}#{len(keys) + 1}"))
     return tuple(keys.values())
 
@@ -378,13 +363,13 @@ def _check_url(variable: str, url: str) -> None:
     except ValueError:
         usable = False
     if not usable or "@" in url or "?" in url or "#" in url:
-        raise SettingsError(f"{variable} must be an address such as https://host/v1, without user, query or fragment.")
+        raise SettingsError.of("bad_url", variable=variable)
 
 
-def _problems(values: Mapping[str, str]) -> list[str]:
-    """Likely slips that we can see and need not stop for."""
+def _slips(values: Mapping[str, str]) -> list[str]:
+    """Variables that are likely slips: the name without its last letter; nothing to stop for."""
     return [
-        f"{name} is set, but the variable is called {name}S."
+        name
         for name in (
             "GOOGLE_API_KEY",
             "OPENROUTER_API_KEY",
@@ -403,7 +388,7 @@ def _problems(values: Mapping[str, str]) -> list[str]:
 def _strings(config: Mapping[str, Any], section: str) -> dict[str, str]:
     table = config.get(section, {})
     if not isinstance(table, dict) or not all(isinstance(v, str) for v in table.values()):
-        raise SettingsError(f"ollama-proxy.toml: [{section}] must map names to names.")
+        raise SettingsError.of("toml_map", section=section)
     return dict(table)
 
 
@@ -412,7 +397,7 @@ def _fallbacks(config: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     if not isinstance(table, dict) or not all(
         isinstance(chain, list) and all(isinstance(name, str) for name in chain) for chain in table.values()
     ):
-        raise SettingsError("ollama-proxy.toml: [fallbacks] must map a model to a list of models.")
+        raise SettingsError.of("toml_fallbacks")
     return {name: tuple(chain) for name, chain in table.items()}
 
 
@@ -421,10 +406,10 @@ def _numbers(kind: type[Any], config: Mapping[str, Any], section: str) -> Any:
     table = config.get(section, {})
     known = {f.name for f in fields(kind)}
     if not isinstance(table, dict):
-        raise SettingsError(f"ollama-proxy.toml: [{section}] must be a table.")
+        raise SettingsError.of("toml_table", section=section)
     for name, value in table.items():
         if name not in known:
-            raise SettingsError(f"ollama-proxy.toml: [{section}] has no {name!r}; it knows {', '.join(sorted(known))}.")
+            raise SettingsError.of("toml_unknown", section=section, name=name, known=", ".join(sorted(known)))
         if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            raise SettingsError(f"ollama-proxy.toml: [{section}] {name} must be a number above 0.")
+            raise SettingsError.of("toml_number", section=section, name=name)
     return kind(**table)

@@ -13,10 +13,10 @@ import queue
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from logging.handlers import QueueHandler, QueueListener
-from typing import IO
+from typing import IO, Any
 
 from ollama_proxy.secret import Scrubber
 
@@ -43,6 +43,12 @@ class Served:
     kind: str = ""
     tokens_in: int | None = None
     tokens_out: int | None = None
+
+    def count(self, usage: Mapping[str, Any]) -> None:
+        """Takes over what the provider reported."""
+        tokens_in, tokens_out = usage.get("prompt_tokens"), usage.get("completion_tokens")
+        self.tokens_in = tokens_in if isinstance(tokens_in, int) else None
+        self.tokens_out = tokens_out if isinstance(tokens_out, int) else None
 
 
 def plain(text: str) -> str:

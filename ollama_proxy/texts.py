@@ -47,6 +47,83 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cannot_listen": ("Cannot listen on {host}:{port}: {reason}.", "{host}:{port} 에서 기다릴 수 없습니다: {reason}."),
     "settings_error": ("Settings: {reason}", "설정 오류: {reason}"),
+    # What stops the start: one line each, with what to write instead.
+    "not_utf8": (
+        "{file} is not UTF-8 text. Save it as UTF-8 and start again.",
+        "{file} 이(가) UTF-8 텍스트가 아닙니다. UTF-8 로 저장한 뒤 다시 시작하세요.",
+    ),
+    "unreadable": ("{file} cannot be read: {reason}.", "{file} 을(를) 읽을 수 없습니다: {reason}."),
+    "env_line": (
+        "{file}, line {line}: not understood. Write NAME=value, with quotes around a value of several lines.",
+        "{file} {line}번째 줄을 이해할 수 없습니다. 이름=값 으로 쓰고, 여러 줄인 값은 큰따옴표로 감싸세요.",
+    ),
+    "not_toml": ("{file} is not valid TOML: {reason}.", "{file} 이(가) 올바른 TOML 이 아닙니다: {reason}."),
+    "bad_port": (
+        "PORT must be a whole number from 0 to 65535 (0: any free port).",
+        "PORT 는 0 에서 65535 사이의 정수여야 합니다 (0: 비어 있는 아무 포트).",
+    ),
+    "bad_token": (
+        "PROXY_API_TOKEN may hold ASCII letters, digits and signs, but no blank, '/', '?' or '#'.",
+        "PROXY_API_TOKEN 에는 ASCII 글자·숫자·기호만 쓸 수 있고, 빈칸과 '/', '?', '#' 은 쓸 수 없습니다.",
+    ),
+    "token_needed": (
+        (
+            "HOST={host} lets other machines use your keys. Set PROXY_API_TOKEN to a long random text that clients "
+            "must send, or PROXY_OPEN=1 if everybody may."
+        ),
+        (
+            "HOST={host} 이면 다른 기기도 당신의 키를 쓸 수 있습니다. 클라이언트가 보낼 길고 임의적인 글을 "
+            "PROXY_API_TOKEN 에 적거나, 누구나 써도 된다면 PROXY_OPEN=1 로 두세요."
+        ),
+    ),
+    "bad_origin": (
+        "OLLAMA_ORIGINS: '{origin}' has neither a scheme nor a '*'. Write https://app.example or *.",
+        "OLLAMA_ORIGINS: '{origin}' 에 스킴도 '*' 도 없습니다. https://app.example 이나 * 처럼 쓰세요.",
+    ),
+    "bad_keep_alive": (
+        "OLLAMA_KEEP_ALIVE must be a duration such as 5m, 1h30m, 300 (seconds) or -1.",
+        "OLLAMA_KEEP_ALIVE 는 5m, 1h30m, 300(초), -1 같은 기간이어야 합니다.",
+    ),
+    "bad_log_level": (
+        "LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR.",
+        "LOG_LEVEL 은 DEBUG, INFO, WARNING, ERROR 중 하나여야 합니다.",
+    ),
+    "bad_key": (
+        "{variable}: key number {number} holds a blank or a foreign sign. Separate keys with commas or newlines.",
+        "{variable}: {number}번째 키에 빈칸이나 키에 없는 글자가 있습니다. 키는 쉼표나 줄바꿈으로 나누세요.",
+    ),
+    "bad_url": (
+        "{variable} must be an address such as https://host/v1, without user, query or fragment.",
+        "{variable} 은(는) https://host/v1 같은 주소여야 하며 사용자·쿼리·조각은 쓸 수 없습니다.",
+    ),
+    "toml_tables": (
+        "ollama-proxy.toml: providers must be tables, [providers.NAME].",
+        "ollama-proxy.toml: providers 는 [providers.이름] 꼴의 표여야 합니다.",
+    ),
+    "toml_map": (
+        "ollama-proxy.toml: [{section}] must map names to text.",
+        "ollama-proxy.toml: [{section}] 은(는) 이름과 글의 짝이어야 합니다.",
+    ),
+    "toml_fallbacks": (
+        "ollama-proxy.toml: [fallbacks] must map a model to a list of models.",
+        "ollama-proxy.toml: [fallbacks] 는 모델과 모델 목록의 짝이어야 합니다.",
+    ),
+    "toml_table": (
+        "ollama-proxy.toml: [{section}] must be a table.",
+        "ollama-proxy.toml: [{section}] 은(는) 표여야 합니다.",
+    ),
+    "toml_unknown": (
+        "ollama-proxy.toml: [{section}] has no '{name}'; it knows {known}.",
+        "ollama-proxy.toml: [{section}] 에 '{name}' 은(는) 없습니다. 쓸 수 있는 것: {known}.",
+    ),
+    "toml_number": (
+        "ollama-proxy.toml: [{section}] {name} must be a number above 0.",
+        "ollama-proxy.toml: [{section}] {name} 은(는) 0보다 큰 수여야 합니다.",
+    ),
+    "slip": (
+        "{name} is set, but the variable is called {meant}.",
+        "{name} 이(가) 설정됐지만 변수 이름은 {meant} 입니다.",
+    ),
     "models_of": ("Models", "모델"),
     "key_ok": ("works", "정상"),
     "key_state": ("Result", "결과"),
@@ -63,5 +140,5 @@ class Texts:
     def __init__(self, *, korean: bool) -> None:
         self._index = 1 if korean else 0
 
-    def __call__(self, name: str, **values: object) -> str:
+    def __call__(self, name: str, /, **values: object) -> str:
         return TEXTS[name][self._index].format(**values)

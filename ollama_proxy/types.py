@@ -106,9 +106,12 @@ class Client(Protocol):
     on_flow: called with True when the client reads too slowly, with False when it has caught up.
     """
 
-    finished: bool
     on_gone: Callable[[], None] | None
     on_flow: Callable[[bool], None] | None
+
+    @property
+    def finished(self) -> bool:
+        """See above."""
 
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
         """The whole answer."""

@@ -28,7 +28,10 @@ from ollama_proxy.http1.faults import (
 )
 from ollama_proxy.types import Headers
 
-__all__ = ["Upstream", "UpstreamReply", "rename"]
+__all__ = ["Transport", "Upstream", "UpstreamReply", "rename"]
+
+#: How long each part of a call may take.
+Transport = Timeouts
 
 
 def rename(fault: TransportFault) -> UpstreamError:

@@ -87,6 +87,14 @@ def test_a_dotenv_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(tmp_path)
 
 
+def test_a_mistake_is_told_in_korean_too(tmp_path: Path) -> None:
+    """Every refusal of the settings has both languages, with the same names in them."""
+    with pytest.raises(SettingsError) as caught:
+        load({"PORT": "x"}, tmp_path)
+    assert "PORT" in caught.value.korean
+    assert caught.value.korean != caught.value.message
+
+
 @pytest.mark.parametrize("port", ["http", "-1", "70000", "5005.0", "٣"])
 def test_a_port_that_is_none_is_refused_by_name(tmp_path: Path, port: str) -> None:
     """PORT must be a whole number in range."""
@@ -223,7 +231,7 @@ def test_a_settings_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
 def test_a_likely_slip_is_pointed_out(tmp_path: Path) -> None:
     """GOOGLE_API_KEY without S is noticed and does nothing."""
     settings = load({"GOOGLE_API_KEY": "k"}, tmp_path)
-    assert settings.problems == ("GOOGLE_API_KEY is set, but the variable is called GOOGLE_API_KEYS.",)
+    assert settings.slips == ("GOOGLE_API_KEY",)
     assert dict(settings.providers) == {}
 
 

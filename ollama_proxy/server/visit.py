@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ollama_proxy.http1.server import Exchange, Request
-
 from ollama_proxy.types import Headers
 
 __all__ = ["Visit"]
@@ -19,14 +18,13 @@ class Visit:
     status: of the answer, once it has begun; 0 before.
     """
 
-    __slots__ = ("_exchange", "body", "common", "id", "request", "status", "tail")
+    __slots__ = ("_exchange", "body", "common", "request", "status", "tail")
 
-    def __init__(self, exchange: Exchange, tail: str, request_id: str, common: Headers) -> None:
+    def __init__(self, exchange: Exchange, tail: str, common: Headers) -> None:
         self._exchange = exchange
         self.request: Request = exchange.request
         self.body: bytes = exchange.body
         self.tail = tail
-        self.id = request_id
         self.common = common
         self.status = 0
 

@@ -1,0 +1,385 @@
+"""Owns one request's journey: target after target, key after key, until the client has its answer.
+
+It joins the parts and decides nothing itself: `routing` names the targets, `pool` hands out keys, `plan` says what
+comes next, `providers` prepare the call and judge the answer, `relay` carries a stream. Here they are awaited, and
+whatever happens a lease goes back exactly once and an unfinished upstream answer is closed at once. A client that
+leaves cancels the task that serves it: that is the whole of cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from urllib.parse import quote
+
+import msgspec
+
+from ollama_proxy.channel import Channel, Line
+from ollama_proxy.clock import Clock
+from ollama_proxy.errors import (
+    ErrorInside,
+    InternalError,
+    Overloaded,
+    ProxyError,
+    UpstreamError,
+    UpstreamJunk,
+    UpstreamTimeout,
+)
+from ollama_proxy.outcome import CANCELLED, OK, Kind, Outcome, Reply
+from ollama_proxy.plan import Ended, Fail, NextTarget, Progress, Reason, Stage, Try, Wait, next_step
+from ollama_proxy.plan import Limits as PlanLimits
+from ollama_proxy.pool import Lease, Rest
+from ollama_proxy.refusals import keys_refused, keys_resting, refusal, unavailable
+from ollama_proxy.relay import Delivery, Relay
+from ollama_proxy.routing import Target
+from ollama_proxy.secret import Scrubber
+from ollama_proxy.settings import Limits, Timeouts
+from ollama_proxy.telemetry import Journal, Served
+from ollama_proxy.types import Call, Client, Headers, Model
+from ollama_proxy.upstream import Transport, Upstream, UpstreamReply
+
+__all__ = ["Gateway"]
+
+_log = logging.getLogger("ollama_proxy.gateway")
+_JSON = (b"content-type", b"application/json")
+_encode = msgspec.json.Encoder().encode
+#: Bytes of an error body that are looked at; no provider needs more to say no.
+_ERROR_BYTES = 256 * 1024
+
+
+class _Nobody:
+    """The client of a call that we make for ourselves: it takes no stream."""
+
+    finished = True
+    on_gone: Callable[[], None] | None = None
+    on_flow: Callable[[bool], None] | None = None
+
+    def respond(self, status: int, headers: Headers, body: bytes) -> None: ...
+    def start(self, status: int, headers: Headers) -> None: ...
+    def write(self, data: bytes) -> None: ...
+    def end(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+_NOBODY = _Nobody()
+
+
+@dataclass(slots=True)
+class _Trip:
+    """One request under way."""
+
+    call: Call
+    delivery: Delivery
+    targets: Sequence[Target]
+    progress: Progress
+    record: Served
+    patience_s: float
+    #: It has waited for its turn: the next key is its own.
+    first_in_line: bool = False
+    answer: tuple[Headers, bytes] = field(default_factory=lambda: ([], b""))
+    #: What broke the last attempt, where the provider did not say so itself.
+    broke: UpstreamError | None = None
+
+    @property
+    def target(self) -> Target:
+        return self.targets[self.progress.target]
+
+    def channel(self, channels: Mapping[str, Channel]) -> Channel:
+        return channels[self.target.provider]
+
+
+class Gateway:
+    """Serves calls.
+
+    channels: the providers that may be called, by name. find: the targets of a caller's model name.
+    describe: what is known of a model.
+    """
+
+    def __init__(
+        self,
+        channels: Mapping[str, Channel],
+        find: Callable[[str], Sequence[Target]],
+        describe: Callable[[Target], Model],
+        upstream: Upstream,
+        clock: Clock,
+        journal: Journal,
+        scrubber: Scrubber,
+        timeouts: Timeouts,
+        limits: Limits,
+    ) -> None:
+        self._channels = channels
+        self._find = find
+        self._describe = describe
+        self._upstream = upstream
+        self._clock = clock
+        self._journal = journal
+        self._scrubber = scrubber
+        self._timeouts = timeouts
+        self._limits = limits
+        self._plan_limits = PlanLimits(max_wait_s=timeouts.key_wait_s)
+        self._streaming = Transport(timeouts.connect_s, timeouts.first_content_s, timeouts.idle_s)
+        self._whole = Transport(timeouts.connect_s, timeouts.answer_s, timeouts.idle_s)
+        self.in_flight = 0
+
+    # --- the two ways in ----------------------------------------------------------------------------------------------
+
+    async def serve(self, call: Call, client: Client, protocol: str) -> None:
+        """Answers the client, whatever happens; returns when the answer is complete or the client is gone."""
+        delivery = Delivery(client, call.face)
+        record = Served(protocol, call.model, 0, 0.0)
+        started = self._clock.now()
+        task = asyncio.current_task()
+        client.on_gone = None if task is None else lambda: _leave(task)
+        try:
+            headers, body = await self._serve(call, delivery, record)
+            if not call.stream:
+                client.respond(200, [(b"content-type", call.face.answer_type), *headers], body)
+            record.status = 200
+        except ProxyError as error:
+            record.status, record.kind = error.status, error.code
+            delivery.fail(error)
+        except asyncio.CancelledError:
+            record.status, record.kind = 499, "client left"
+        except Exception as error:  # noqa: BLE001 — the one catch-all: a bug of ours must not hang a client
+            delivery.fail(self._bug(error, record))
+        finally:
+            client.on_gone = None
+            record.duration_s = self._clock.now() - started
+            self._journal.served(record)
+
+    async def ask(self, call: Call) -> bytes:
+        """The rendered whole answer of a call that is not streamed.
+
+        Raises: ProxyError.
+        """
+        return (await self._serve(call, Delivery(_NOBODY, call.face), Served("", call.model, 0, 0.0)))[1]
+
+    async def _serve(self, call: Call, delivery: Delivery, record: Served) -> tuple[Headers, bytes]:
+        if self.in_flight >= self._limits.in_flight:
+            raise Overloaded("The proxy is serving as many requests as it may; try again in a moment.", retry_after_s=1)
+        self.in_flight += 1
+        try:
+            return await self._travel(self._set_out(call, delivery, record))
+        finally:
+            self.in_flight -= 1
+
+    def _bug(self, error: Exception, record: Served) -> InternalError:
+        number = secrets.token_hex(4)
+        place, trace = "", error.__traceback__
+        while trace is not None:
+            place = f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
+            trace = trace.tb_next
+        _log.error("internal error %s: %s at %s", number, type(error).__name__, place)
+        record.status, record.kind = 500, "internal_error"
+        return InternalError(f"The proxy made a mistake of its own; its log has more under {number}.")
+
+    # --- the journey --------------------------------------------------------------------------------------------------
+
+    def _set_out(self, call: Call, delivery: Delivery, record: Served) -> _Trip:
+        now = self._clock.now()
+        targets = self._able(call, self._find(call.model))
+        contexts = [self._describe(t).context if len(targets) > 1 else None for t in targets]
+        stages = [Stage(self._channels[t.provider].pool.budget, c) for t, c in zip(targets, contexts, strict=True)]
+        patience = self._timeouts.first_content_s if call.stream else self._timeouts.answer_s
+        progress = Progress(stages, now + self._timeouts.answer_s, patience, call.sdk_retry, self._plan_limits)
+        return _Trip(call, delivery, targets, progress, record, self._timeouts.key_wait_s)
+
+    def _able(self, call: Call, targets: Sequence[Target]) -> Sequence[Target]:
+        """The targets that can do what is needed; all of them if none says so, since providers know best."""
+        if len(targets) == 1 or not call.needs:
+            return targets
+        able = [t for t in targets if not call.needs - self._describe(t).capabilities]
+        return able or targets
+
+    async def _travel(self, trip: _Trip) -> tuple[Headers, bytes]:
+        event: Ended | Rest | None = None
+        while True:
+            full = trip.channel(self._channels).waiting(trip.target.model_id) >= self._limits.queue
+            step = next_step(trip.progress, event, self._clock.now(), self._clock.rnd(), queue_full=full)
+            event = None
+            match step:
+                case Try():
+                    event = await self._try(trip, step.first_content_s)
+                    if event is None:
+                        return trip.answer
+                case Wait(queued=True):
+                    await self._stand_in_line(trip, step.until)
+                case Wait():
+                    await asyncio.sleep(max(0.0, step.until - self._clock.now()))
+                case NextTarget():
+                    trip.first_in_line = False
+                case Fail():
+                    raise self._verdict(trip, step)
+
+    async def _try(self, trip: _Trip, first_content_s: float) -> Ended | Rest | None:
+        """None: the request is served."""
+        channel, model_id = trip.channel(self._channels), trip.target.model_id
+        group = channel.provider.group(model_id)
+        now = self._clock.now()
+        if not trip.first_in_line and channel.waiting(model_id):
+            # Others came first.
+            return channel.pool.outlook(model_id, group, now)
+        trip.first_in_line = False
+        lease = channel.pool.acquire(model_id, group, now, self._clock.rnd(), trip.progress.excluded)
+        if isinstance(lease, Rest):
+            return lease
+        outcome = await self._attempt(trip, channel, lease, first_content_s)
+        if outcome.kind is Kind.OK:
+            return None
+        trip.progress.committed = trip.delivery.committed
+        return Ended(outcome, lease.key.label, channel.pool.outlook(model_id, group, self._clock.now()))
+
+    async def _stand_in_line(self, trip: _Trip, until: float) -> None:
+        """Returns when it is this request's turn and a key may be free, or when its patience ends."""
+        channel, model_id = trip.channel(self._channels), trip.target.model_id
+        line = channel.line(model_id)
+        line.waiting += 1
+        came = self._clock.now()
+        try:
+            await asyncio.wait_for(self._turn(trip, channel, line, until), trip.patience_s)
+            trip.first_in_line = True
+        except asyncio.TimeoutError:
+            trip.first_in_line = True
+        finally:
+            line.waiting -= 1
+            channel.leave(model_id)
+            trip.patience_s = max(0.0, trip.patience_s - (self._clock.now() - came))
+
+    async def _turn(self, trip: _Trip, channel: Channel, line: Line, until: float) -> None:
+        model_id = trip.target.model_id
+        group = channel.provider.group(model_id)
+        async with line.turn:
+            while (now := self._clock.now()) < until:
+                if channel.pool.eligible(model_id, group, now, trip.progress.excluded):
+                    return
+                await line.pause(until - now)
+
+    # --- one attempt --------------------------------------------------------------------------------------------------
+
+    async def _attempt(self, trip: _Trip, channel: Channel, lease: Lease, first_content_s: float) -> Outcome:
+        record = trip.record
+        record.attempts += 1
+        record.provider, record.key = channel.name, lease.key.label
+        outcome = CANCELLED
+        try:
+            outcome = await self._judged(trip, channel, lease, first_content_s)
+        finally:
+            channel.give_back(lease, outcome, self._clock.now(), self._clock.rnd())
+            self._journal.attempted(channel.name, outcome.kind.value)
+        return outcome
+
+    async def _judged(self, trip: _Trip, channel: Channel, lease: Lease, first_content_s: float) -> Outcome:
+        """How the call ended; whatever was raised on the way is an outcome too."""
+        try:
+            outcome = await self._call(trip, channel, lease, first_content_s)
+        except ErrorInside as error:
+            reply = Reply(200, {}, error.payload)
+            outcome = channel.provider.classify(reply, lease.model, self._clock.wall())
+            trip.broke = None
+        except UpstreamError as error:
+            kind = Kind.JUNK if isinstance(error, UpstreamJunk) else Kind.TRANSIENT
+            outcome = Outcome(kind, error.message, code=error.code)
+            trip.broke = error
+        if outcome.said:
+            outcome = replace(outcome, said=self._scrubber.scrub_text(outcome.said))
+        return outcome
+
+    async def _call(self, trip: _Trip, channel: Channel, lease: Lease, first_content_s: float) -> Outcome:
+        call, target = trip.call, trip.target
+        prepared = channel.provider.prepare(
+            call.operation, target.model_id, call.body, call.stream, self._describe(target)
+        )
+        reply = await self._upstream.send(
+            "POST",
+            channel.provider.base_url,
+            prepared.path,
+            [_JSON, *channel.auth(lease), *prepared.headers],
+            _encode(prepared.body),
+            self._patience(first_content_s),
+            proxy=channel.proxies.get(lease.key.label),
+        )
+        try:
+            if reply.status != 200:
+                body = await reply.read(_ERROR_BYTES)
+                return channel.provider.classify(
+                    Reply(reply.status, reply.headers, body), lease.model, self._clock.wall()
+                )
+            headers = self._headers(trip, prepared.dropped)
+            if call.stream:
+                await self._relay(trip, channel, lease, reply, headers, first_content_s)
+            else:
+                body = await reply.read(self._limits.answer_bytes)
+                trip.answer = headers, call.face.render_answer(body)
+        finally:
+            reply.close()
+        return OK
+
+    async def _relay(
+        self,
+        trip: _Trip,
+        channel: Channel,
+        lease: Lease,
+        reply: UpstreamReply,
+        headers: Headers,
+        first_content_s: float,
+    ) -> None:
+        def committed() -> None:
+            channel.pool.confirm(lease, self._clock.now(), self._clock.rnd())
+
+        stream = trip.call.face.open_stream()
+        relay = Relay(
+            reply, stream, trip.delivery, headers, self._timeouts, first_content_s, self._clock.now, committed
+        )
+        await relay.run()
+        if stream.usage is not None:
+            trip.record.count(stream.usage)
+
+    def _patience(self, first_byte_s: float) -> Transport:
+        timeouts = self._timeouts
+        if first_byte_s == timeouts.first_content_s:
+            return self._streaming
+        if first_byte_s == timeouts.answer_s:
+            return self._whole
+        return Transport(timeouts.connect_s, first_byte_s, timeouts.idle_s)
+
+    def _headers(self, trip: _Trip, dropped: Sequence[str]) -> Headers:
+        """Who served, at which attempt, and what of the request did not get there."""
+        target = trip.target
+        headers = [
+            (b"x-proxy-provider", target.provider.encode()),
+            (b"x-proxy-model", quote(target.model_id, safe="/:@+,;=~").encode()),
+            (b"x-proxy-attempts", b"%d" % trip.record.attempts),
+        ]
+        if dropped:
+            headers.append((b"x-proxy-dropped", quote(",".join(dropped), safe="/:@+,;=~[].").encode()))
+        return headers
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def _verdict(self, trip: _Trip, fail: Fail) -> ProxyError:
+        """What the client is told."""
+        title = self._channels[trip.targets[fail.target].provider].provider.title
+        said = fail.outcome.said if fail.outcome is not None else ""
+        match fail.reason:
+            case Reason.RESTING:
+                error: ProxyError = keys_resting(title, fail.retry_after_s, said)
+            case Reason.REFUSED:
+                error = keys_refused(title, said)
+            case Reason.TOO_LATE:
+                error = UpstreamTimeout(f"{title} took too long to answer")
+            case Reason.ILL if fail.outcome is None or fail.cause is not Kind.CAPACITY:
+                error = unavailable(title, fail.retry_after_s, said)
+            case _ if trip.delivery.committed and trip.broke is not None:
+                error = type(trip.broke)(f"{title}: {trip.broke.message}", code=trip.broke.code)
+            case _:
+                outcome = fail.outcome or Outcome(fail.cause or Kind.TRANSIENT)
+                error = refusal(outcome, title, trip.call.model, wait_s=fail.retry_after_s)
+        error.hopeless = error.hopeless or fail.hopeless
+        return error
+
+
+def _leave(task: asyncio.Task[object]) -> None:
+    task.cancel()

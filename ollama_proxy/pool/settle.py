@@ -1,0 +1,139 @@
+"""Owns what the end of a call does to the pool: the table of consequences, applied. Chooses no key.
+
+Evidence is taken only as far as it goes. A good answer (or a caller's own mistake, which the provider took the trouble
+to answer) heals every cell the call went through. A fault concerns one cell; for the others the call is as if it had
+never been, except that any answer at all shows the provider to be alive. A cancelled call says nothing to anybody.
+"""
+
+from __future__ import annotations
+
+from ollama_proxy.consequences import CONSEQUENCES, Effect
+from ollama_proxy.outcome import Kind, Outcome, Scope
+from ollama_proxy.pool.credentials import must_die, pardon, strike
+from ollama_proxy.pool.rules import believed_wait, moment
+from ollama_proxy.pool.slot import Lease, Slot
+from ollama_proxy.pool.state import PoolState
+
+__all__ = ["credit", "pardon_all", "settle"]
+
+
+def settle(state: PoolState, lease: Lease, outcome: Outcome, now: float, rnd: float) -> None:
+    """Everything that follows from the end of a call, its place in the cells included."""
+    kind = outcome.kind
+    if kind is Kind.OK or kind is Kind.CALLER:
+        credit(state, lease, now, rnd, worked=kind is Kind.OK)
+    elif kind is not Kind.CANCELLED:
+        _debit(state, lease, outcome, now, rnd)
+    for cell in lease.held:
+        cell.leave(lease.seq)
+    if kind is Kind.OK and outcome.wait_s is not None:
+        _rest_ahead(state, lease, outcome, now, rnd)
+
+
+def credit(state: PoolState, lease: Lease, now: float, rnd: float, *, worked: bool) -> None:
+    """The provider answered well; counts once per call, at its first good sign.
+
+    worked: this key has served a call, and not only been listened to.
+    """
+    slot = lease.slot
+    if worked and slot.worked_at is None:
+        slot.worked_at = now
+    state.breaker.failures = 0
+    if lease.confirmed:
+        return
+    lease.confirmed = True
+    for cell in lease.held:
+        cell.succeed(lease.seq, now, state.rules)
+        state.tidy(cell)
+    if slot.strikes and lease.seq > slot.own.fell_after:
+        slot.strikes = 0
+        pardon_all(state, now, rnd)
+
+
+def _debit(state: PoolState, lease: Lease, outcome: Outcome, now: float, rnd: float) -> None:
+    kind, slot, row = outcome.kind, lease.slot, CONSEQUENCES[outcome.kind]
+    slot.faults[kind] = slot.faults.get(kind, 0) + 1
+    if row.effect is Effect.COUNTED:
+        _stumble(state, lease, outcome, now, rnd)
+        return
+    state.breaker.failures = 0
+    if state.breaker in lease.held:
+        state.breaker.succeed(lease.seq, now, state.rules)
+        state.tidy(state.breaker)
+    if kind is Kind.CREDENTIAL:
+        _refuse(state, lease, outcome, now, rnd)
+    else:
+        _fall(state, lease, outcome, outcome.scope or _usual_scope(state, kind), now, rnd)
+
+
+def _stumble(state: PoolState, lease: Lease, outcome: Outcome, now: float, rnd: float) -> None:
+    """The breaker counts; and where the provider named a time, it is kept, for the model that was asked for."""
+    breaker = state.breaker
+    breaker.fail(lease.seq, state.newest, outcome.kind, state.rules, now, rnd)
+    if breaker.sick:
+        state.sick.add(breaker)
+    if believed_wait(state.rules, outcome.kind, outcome.wait_s) is not None:
+        _fall(state, lease, outcome, outcome.scope or Scope.PROVIDER_MODEL, now, rnd)
+
+
+def _usual_scope(state: PoolState, kind: Kind) -> Scope:
+    if kind is Kind.RATE:
+        return state.rules.rate_scope
+    if kind is Kind.DAILY:
+        return state.rules.daily_scope
+    return CONSEQUENCES[kind].scope or Scope.KEY
+
+
+def _fall(state: PoolState, lease: Lease, outcome: Outcome, scope: Scope, now: float, rnd: float) -> None:
+    if _is_of_the_past(state, lease.slot, scope):
+        return
+    cell = state.find(scope, lease.slot, lease.model, lease.group)
+    level = cell.blame(lease.seq, state.newest)
+    until = moment(state.rules, outcome.kind, outcome.wait_s, level, now, rnd)
+    exhausted = CONSEQUENCES[outcome.kind].effect is Effect.EXHAUSTED
+    state.rest(cell, until, outcome.kind, exhausted=exhausted)
+
+
+def _is_of_the_past(state: PoolState, slot: Slot, scope: Scope) -> bool:
+    """A call outlived its key's place in the settings: nobody is left whom its news would concern."""
+    if scope is Scope.PROVIDER or scope is Scope.PROVIDER_MODEL:
+        return False
+    return state.accounts.get(slot.account.name) is not slot.account
+
+
+def _refuse(state: PoolState, lease: Lease, outcome: Outcome, now: float, rnd: float) -> None:
+    slot, rules = lease.slot, state.rules
+    if slot.gone or slot.died_at is not None:
+        return
+    fresh = lease.seq > slot.own.fell_after
+    level = slot.own.blame(lease.seq, state.newest)
+    until = moment(rules, outcome.kind, outcome.wait_s, level, now, rnd)
+    others = (other for other in state.living if other is not slot)
+    if believed_wait(rules, outcome.kind, outcome.wait_s) is None and all(other.strikes for other in others):
+        until = min(until, now + rules.all_refused_s)
+    state.rest(slot.own, until, outcome.kind, exhausted=False)
+    if not fresh:
+        return
+    strike(slot, now, rules)
+    if must_die(slot, state.slots, now, rules):
+        slot.died_at = now
+        state.refresh()
+
+
+def pardon_all(state: PoolState, now: float, rnd: float) -> None:
+    """Every dead key that has ever worked is given another chance, after a short rest."""
+    pardoned = [slot for slot in state.slots if slot.died_at is not None and slot.worked_at is not None]
+    for slot in pardoned:
+        pardon(slot, now, state.rules)
+        state.rest(slot.own, now + state.rules.amnesty_s + rnd, Kind.CREDENTIAL, exhausted=False)
+    if pardoned:
+        state.refresh()
+
+
+def _rest_ahead(state: PoolState, lease: Lease, outcome: Outcome, now: float, rnd: float) -> None:
+    """The answer was good, and said that nothing is left until a moment: no episode of trouble, but a rest."""
+    scope = outcome.scope or state.rules.rate_scope
+    wait = believed_wait(state.rules, Kind.RATE, outcome.wait_s)
+    if wait is not None and not _is_of_the_past(state, lease.slot, scope):
+        cell = state.find(scope, lease.slot, lease.model, lease.group)
+        state.rest(cell, moment(state.rules, Kind.RATE, wait, 0, now, rnd), Kind.RATE, exhausted=False)

@@ -1,0 +1,36 @@
+"""Owns what one chat or generate request wants of its answer. Holds no rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ollama_proxy.clock import Clock
+from ollama_proxy.hub.calls import ToolCall
+from ollama_proxy.protocols.ollama.shapes import Shape
+
+__all__ = ["OnCalls", "Terms"]
+
+#: Called with the tool calls of an answer, under the ids that the client gets to see, so that what no client sends
+#: back (Gemini's thought signatures in `extra`) can be kept.
+OnCalls = Callable[[list[ToolCall]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How to answer.
+
+    model: the caller's string. started: monotonic seconds. hide_thinking: the client asked for no reasoning.
+    logprobs: it asked for them. context: the last object carries an empty `context`. split_tags: `<think>` at the
+    start of the text is reasoning.
+    """
+
+    shape: Shape
+    model: str
+    clock: Clock
+    started: float
+    hide_thinking: bool = False
+    logprobs: bool = False
+    context: bool = False
+    split_tags: bool = True
+    on_calls: OnCalls | None = None

@@ -1,0 +1,1 @@
+"""The server: door, routes, endpoints, and the host they run in."""

@@ -1,0 +1,169 @@
+"""Owns the way of a request through the server: the door (origin, host, token), the route, the endpoint, its errors.
+
+Implements what the HTTP protocol asks of an application. Knows no body and no model: endpoints do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import secrets
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from ollama_proxy.errors import (
+    BadRequest,
+    Forbidden,
+    InternalError,
+    Overloaded,
+    ProxyError,
+    ShuttingDown,
+    SlowRequest,
+    TooLarge,
+    Unauthorized,
+    UnsupportedEncoding,
+)
+from ollama_proxy.http1.server import Answer, Exchange, Request
+from ollama_proxy.protocols import ollama, openai
+from ollama_proxy.server.access import Access, HostCheck, Origins, is_same_origin
+from ollama_proxy.server.routing_table import Route, Table, clean_path
+from ollama_proxy.server.visit import Visit
+from ollama_proxy.types import Headers
+
+__all__ = ["App"]
+
+_log = logging.getLogger("ollama_proxy.server")
+
+
+class App:
+    """Serves requests by a table of routes.
+
+    routes: endpoints are called with the visit; they answer it, or return a coroutine that will, or raise ProxyError.
+    """
+
+    def __init__(self, routes: list[Route], access: Access, origins: Origins, hosts: HostCheck) -> None:
+        self._table = Table(routes)
+        self._access = access
+        self._origins = origins
+        self._hosts = hosts
+        self._tasks: set[asyncio.Task[None]] = set()
+        # Ids are unique within a run, and runs do not collide.
+        self._ids = map(f"req_{secrets.token_hex(6)}%08x".__mod__, itertools.count(1))
+        self.draining = False
+
+    # --- what the HTTP protocol calls ---------------------------------------------------------------------------------
+
+    def admit(self, request: Request) -> Answer | None:
+        """None: go on and read the body."""
+        cors = self._cors(request)
+        try:
+            return self._at_the_door(request, cors)
+        except ProxyError as error:
+            return self._refusal(request, error, cors or [])
+
+    def handle(self, exchange: Exchange) -> None:
+        """Sends a whole request to its endpoint."""
+        request = exchange.request
+        path, _ = self._path(request)
+        common: Headers = [(b"x-request-id", next(self._ids).encode())]
+        cors = self._cors(request)
+        if cors:
+            common += cors
+        try:
+            route, tail = self._table.find(request.method, path)
+            visit = Visit(exchange, tail, common)
+            work = route.endpoint(visit)
+        except ProxyError as error:
+            status, headers, body = _renderer(path)(error)
+            exchange.respond(status, [*headers, *common], body)
+            return
+        if work is not None:
+            self._run(work)
+
+    def fault(self, request: Request | None, status: int, message: str) -> Answer:
+        """A malformed, late or too large request, in its client's protocol."""
+        kinds: dict[int, Callable[[str], ProxyError]] = {
+            408: SlowRequest,
+            413: TooLarge,
+            415: UnsupportedEncoding,
+            500: InternalError,
+            503: Overloaded,
+        }
+        error = kinds[status](message) if status in kinds else BadRequest(message, status=status)
+        path = self._path(request)[0] if request is not None else "/"
+        status, headers, body = _renderer(path)(error)
+        return status, [*headers, (b"x-request-id", next(self._ids).encode())], body
+
+    # --- the door -----------------------------------------------------------------------------------------------------
+
+    def _at_the_door(self, request: Request, cors: Headers | None) -> Answer | None:
+        headers = request.headers
+        origin = headers.get(b"origin")
+        if cors is None:
+            raise Forbidden("origin not allowed")
+        if origin is not None and cors and request.method == "OPTIONS":
+            return 204, self._origins.preflight(origin.decode("latin-1")), b""
+        if not self._hosts.allows(headers.get(b"host", b"").decode("latin-1")):
+            raise Forbidden("host not allowed")
+        if request.method == "OPTIONS" and self._is_named(headers):
+            return 204, [], b""
+        path, by_path = self._path(request)
+        route = None
+        error: ProxyError | None = None
+        try:
+            route, _ = self._table.find(request.method, path)
+        except ProxyError as problem:
+            error = problem
+        if not self._access.open and not (route is not None and route.open):
+            self._check_token(headers, by_path)
+        if error is not None:
+            raise error
+        if self.draining:
+            raise ShuttingDown("The proxy is about to stop; try again in a moment.", retry_after_s=2)
+        if headers.get(b"content-encoding", b"identity").strip().lower() not in {b"", b"identity"}:
+            raise UnsupportedEncoding("Send the body without Content-Encoding.")
+        return None
+
+    def _check_token(self, headers: dict[bytes, bytes], by_path: bool) -> None:
+        if not self._access.admits(headers, by_path=by_path):
+            raise Unauthorized(
+                "This proxy wants its token: send it as Authorization: Bearer, as x-api-key, or first in the path."
+            )
+
+    def _is_named(self, headers: dict[bytes, bytes]) -> bool:
+        """OPTIONS without a foreign origin is answered for a host that has a name, as in Ollama."""
+        host = headers.get(b"host", b"").rpartition(b":")[0] or headers.get(b"host", b"")
+        return bool(host) and not host.replace(b".", b"").isdigit() and not host.startswith(b"[")
+
+    def _cors(self, request: Request) -> Headers | None:
+        """Headers for a page of another origin; none for no page or our own; None: not allowed."""
+        origin = request.headers.get(b"origin")
+        if origin is None:
+            return []
+        text = origin.decode("latin-1")
+        if is_same_origin(text, request.headers.get(b"host", b"").decode("latin-1")):
+            return []
+        return self._origins.headers(text) if self._origins.allows(text) else None
+
+    def _path(self, request: Request) -> tuple[str, bool]:
+        """(the path that the table knows, whether the token stood before it)."""
+        path, by_path = self._access.path_within(request.path)
+        return clean_path(path), by_path
+
+    def _refusal(self, request: Request, error: ProxyError, cors: Headers) -> Answer:
+        status, headers, body = _renderer(self._path(request)[0])(error)
+        return status, [*headers, (b"x-request-id", next(self._ids).encode()), *cors], body
+
+    # --- work ---------------------------------------------------------------------------------------------------------
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        # The loop itself holds tasks only weakly.
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _renderer(path: str) -> Callable[[ProxyError], Answer]:
+    """How errors are told on this path."""
+    return openai.render_error if path.startswith("/v1/") else ollama.render_error

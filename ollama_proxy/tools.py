@@ -1,0 +1,158 @@
+"""Owns the commands that look at things and change nothing: keys test, models, doctor."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ssl
+import sys
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ollama_proxy import OLLAMA_VERSION, __version__
+from ollama_proxy.channel import Channel
+from ollama_proxy.errors import UpstreamError
+from ollama_proxy.outcome import Kind, Reply
+from ollama_proxy.pool import KeyPool, Lease
+from ollama_proxy.server.assembly import Proxy, scrubber_of
+from ollama_proxy.settings import Settings
+from ollama_proxy.texts import Texts
+from ollama_proxy.upstream import Transport
+
+__all__ = ["run"]
+
+_TRANSPORT = Transport(5.0, 20.0, 20.0)
+
+
+def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Runs one of the commands; its exit code is 1 where something is not well."""
+    proxy = Proxy(settings)
+    console, texts = Console(), Texts(korean=settings.korean)
+    if arguments.command == "keys":
+        return asyncio.run(_keys(proxy, console, texts))
+    if arguments.command == "models":
+        return asyncio.run(_models(proxy, console, arguments.provider))
+    return asyncio.run(_doctor(proxy, console, texts))
+
+
+# --- keys test --------------------------------------------------------------------------------------------------------
+
+
+async def _keys(proxy: Proxy, console: Console, texts: Texts) -> int:
+    if not proxy.channels:
+        console.print(texts("no_key_to_test"))
+        return 1
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    table.add_column(texts("key"))
+    table.add_column(texts("key_state"))
+    well = True
+    try:
+        for channel in proxy.channels.values():
+            for label, said in await _test_channel(proxy, channel):
+                well = well and not said
+                table.add_row(label, f"[red]{escape(said)}[/]" if said else f"[green]{texts('key_ok')}[/]")
+    finally:
+        await proxy.upstream.close()
+    console.print(table)
+    return 0 if well else 1
+
+
+async def _test_channel(proxy: Proxy, channel: Channel) -> list[tuple[str, str]]:
+    """(label, what is wrong with the key or "") for every key; asks for the model list, which costs no quota."""
+    keys = proxy.settings.providers[channel.name].keys
+    scrubber = scrubber_of(proxy.settings)
+    found = []
+    for key in keys:
+        lease = KeyPool(channel.name, [key]).acquire("", None, 0.0, 0.0)
+        assert isinstance(lease, Lease)
+        found.append((key.label, scrubber.scrub_text(await _test(proxy, channel, lease))))
+    return found
+
+
+async def _test(proxy: Proxy, channel: Channel, lease: Lease) -> str:
+    provider = channel.provider
+    if provider.models_path is None:
+        return ""
+    proxy_url = channel.proxies.get(lease.key.label)
+    try:
+        reply = await proxy.upstream.send(
+            "GET",
+            provider.list_base_url,
+            provider.models_path,
+            [*channel.auth(lease), *provider.headers],
+            b"",
+            _TRANSPORT,
+            proxy=proxy_url,
+        )
+        try:
+            body = await reply.read(16 * 1024 * 1024)
+        finally:
+            reply.close()
+    except UpstreamError as error:
+        return error.message
+    if reply.status == 200:
+        return ""
+    outcome = provider.classify(Reply(reply.status, reply.headers, body), "", proxy.clock.wall())
+    # A host without a list says nothing about the key.
+    return "" if outcome.kind is Kind.CALLER else outcome.said or outcome.kind.value
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+async def _models(proxy: Proxy, console: Console, only: str | None) -> int:
+    proxy.refresh.restore()
+    try:
+        wrong = await proxy.refresh.once()
+    finally:
+        proxy.documents.close()
+        await proxy.upstream.close()
+    for name, said in wrong.items():
+        print(f"{name}: {said}", file=sys.stderr)  # noqa: T201 — a command's own words
+    for model in sorted(proxy.catalog.all(), key=lambda m: m.name):
+        if only is None or model.provider == only.lower():
+            console.print(model.name, markup=False, highlight=False, soft_wrap=True)
+    return 1 if wrong else 0
+
+
+# --- doctor -----------------------------------------------------------------------------------------------------------
+
+
+async def _doctor(proxy: Proxy, console: Console, texts: Texts) -> int:
+    """Looks at everything that a working proxy needs, each with a line."""
+    settings = proxy.settings
+    well = True
+
+    def line(what: str, problem: str, detail: str = "") -> None:
+        nonlocal well
+        well = well and not problem
+        mark = f"[red]{texts('doctor_bad')}[/]" if problem else f"[green]{texts('doctor_ok')}[/]"
+        console.print(f"{mark}  {escape(what)}  [dim]{escape(problem or detail)}[/]", highlight=False, soft_wrap=True)
+
+    line("ollama-proxy", "", f"{__version__}, Ollama {OLLAMA_VERSION}, Python {sys.version.split()[0]}")
+    line("TLS", "", ssl.OPENSSL_VERSION)
+    line("DATA_DIR", proxy.documents.trouble, str(settings.data_dir))
+    line(f"PORT {settings.port}", _port_problem(settings), settings.host)
+    for name in proxy.unknown:
+        line(name, texts("unknown_provider", variable=f"{name.upper()}_API_KEYS"))
+    if not proxy.channels:
+        line(texts("keys"), texts("no_key_to_test"))
+    try:
+        for channel in proxy.channels.values():
+            for label, said in await _test_channel(proxy, channel):
+                line(label, said, channel.provider.base_url)
+    finally:
+        await proxy.upstream.close()
+    return 0 if well else 1
+
+
+def _port_problem(settings: Settings) -> str:
+    from ollama_proxy.server.host import bind
+
+    try:
+        bind(settings.host, settings.port).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
