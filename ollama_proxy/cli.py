@@ -108,7 +108,9 @@ def _serve(settings: Settings) -> int:
 @contextlib.contextmanager
 def _demo(settings: Settings) -> Iterator[str | None]:
     """Where the demo model answers, while there is no provider: the simulator, beside us on loopback."""
-    if settings.providers:
+    from ollama_proxy.server.assembly import usable
+
+    if usable(settings)[0]:
         yield None
         return
     from ollama_proxy.simulator import SimulatorThread
@@ -123,12 +125,16 @@ def _run(settings: Settings, texts: Texts, listener: socket.socket, demo_url: st
     from ollama_proxy.server.host import Host
 
     proxy = Proxy(settings, demo_url=demo_url)
-    _show_start(proxy, texts)
+
+    async def start() -> None:
+        await proxy.start()
+        # Signals are ours by now: whoever reads that we listen may stop us well.
+        _show_start(proxy, texts)
+
     protocol = protocol_factory(proxy.app, server_limits(settings))
-    host = Host(
-        protocol, drain_s=settings.timeouts.drain_s, on_start=proxy.start, on_drain=proxy.drain, on_stop=proxy.stop
+    Host(protocol, drain_s=settings.timeouts.drain_s, on_start=start, on_drain=proxy.drain, on_stop=proxy.stop).run_on(
+        listener
     )
-    host.run_on(listener)
 
 
 def _bind(settings: Settings, texts: Texts) -> socket.socket | None:
@@ -160,11 +166,8 @@ def _show_start(proxy: Proxy, texts: Texts) -> None:
         if channel.name != DEMO
     ]
     offers = [Row(p.name, p.title, 0, p.keys_variable, p.key_page) for p in load_providers().values() if p.seed]
-    console = Console()
-    show_start(console, texts, settings, address_of(settings), rows, offers)
-    for name in proxy.unknown:
-        variable = f"{name.upper().replace('-', '_')}_API_KEYS"
-        console.print(f"[yellow]! {texts('unknown_provider', variable=variable)}[/]", highlight=False)
+    unknown = [texts("unknown_provider", variable=f"{n.upper().replace('-', '_')}_API_KEYS") for n in proxy.unknown]
+    show_start(Console(), texts, settings, address_of(settings), rows, offers, unknown)
     sys.stdout.flush()
 
 

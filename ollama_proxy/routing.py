@@ -45,6 +45,7 @@ class Router:
     providers: names of the providers that may be called now.
     known: variable that would switch a known provider on, by provider: for the message.
     canonical: (provider, id as asked) -> the id as the provider spells it, or None for one that is not listed.
+    alias: a name -> the name that it stands for, or None.
     """
 
     def __init__(
@@ -52,14 +53,13 @@ class Router:
         providers: Collection[str],
         known: Mapping[str, str],
         canonical: Callable[[str, str], str | None],
-        aliases: Mapping[str, str] | None = None,
+        alias: Callable[[str], str | None] = lambda _: None,
         fallbacks: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._providers = frozenset(providers)
         self._known = known
         self._canonical = canonical
-        self._alias_names = {without_latest(k).lower(): k for k in aliases or ()}
-        self._aliases = {without_latest(k).lower(): v for k, v in (aliases or {}).items()}
+        self._alias = alias
         self._fallbacks = {without_latest(k).lower(): tuple(v) for k, v in (fallbacks or {}).items()}
 
     def targets(self, name: str) -> list[Target]:
@@ -68,29 +68,14 @@ class Router:
         Raises: UnknownModel where the name stands for nothing that could be tried.
         """
         asked = without_latest(name.strip()).lower()
-        meant = self._aliases.get(asked, name)
+        meant = self._alias(name) or name
         targets = [self._target(meant, asked_as=name)]
         chain = self._fallbacks.get(asked) or self._fallbacks.get(without_latest(meant.strip()).lower(), ())
         for other in chain:
-            target = self._target(self._aliases.get(without_latest(other).lower(), other), asked_as=other)
+            target = self._target(self._alias(other) or other, asked_as=other)
             if target not in targets:
                 targets.append(target)
         return targets
-
-    def alias(self, name: str) -> str | None:
-        """The alias that a caller's name means, as the settings spell it; None for a plain model name."""
-        return self._alias_names.get(without_latest(name.strip()).lower())
-
-    def aliases(self) -> list[tuple[str, Target]]:
-        """Every alias that leads somewhere, with its first target."""
-        found = []
-        for alias in self._alias_names.values():
-            try:
-                found.append((alias, self.targets(alias)[0]))
-            except UnknownModel:
-                # Its provider is off; it comes back with a key.
-                continue
-        return found
 
     def _target(self, name: str, *, asked_as: str) -> Target:
         provider, rest = split_name(name.strip())

@@ -28,11 +28,18 @@ class Row:
 
 
 def show_start(
-    console: Console, texts: Texts, settings: Settings, address: str, rows: Sequence[Row], offers: Sequence[Row]
+    console: Console,
+    texts: Texts,
+    settings: Settings,
+    address: str,
+    rows: Sequence[Row],
+    offers: Sequence[Row],
+    warnings: Sequence[str] = (),
 ) -> None:
     """The start-up screen.
 
     rows: providers that are on. offers: the ones that a newcomer could switch on, shown while none is.
+    warnings: whatever else the operator should know.
     """
     console.print(f"[bold]Ollama Proxy[/] {__version__}   {texts('listening', address=address)}", highlight=False)
     console.print()
@@ -54,10 +61,10 @@ def show_start(
             highlight=False,
             soft_wrap=True,
         )
-    for slip in settings.slips:
-        console.print(f"[yellow]! {texts('slip', name=slip, meant=slip + 'S')}[/]", highlight=False)
-    if not settings.loopback and settings.token is None:
-        console.print(f"[yellow]! {texts('open_warning')}[/]", highlight=False)
+    slips = [texts("slip", name=slip, meant=f"{slip}S") for slip in settings.slips]
+    unguarded = [] if settings.loopback or settings.token is not None else [texts("open_warning")]
+    for warning in (*warnings, *slips, *unguarded):
+        console.print(f"[yellow]! {escape(warning)}[/]", highlight=False)
     console.print(f"[dim]{texts('stop')}[/]")
 
 

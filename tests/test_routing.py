@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from ollama_proxy.errors import UnknownModel
+from ollama_proxy.library import Library
 from ollama_proxy.routing import Router, Target
 
 LISTED = {("google", "gemini-2.5-flash"): "gemini-2.5-flash", ("local", "llama3:latest"): "llama3:latest"}
@@ -14,12 +17,10 @@ def canonical(provider: str, model_id: str) -> str | None:
     return LISTED.get((provider, model_id.lower()))
 
 
-def router(**more: object) -> Router:
+def router(aliases: Mapping[str, str] | None = None, fallbacks: Mapping[str, list[str]] | None = None) -> Router:
+    library = Library(aliases)
     return Router(
-        ["google", "openrouter", "local"],
-        {"cohere": "COHERE_API_KEYS"},
-        canonical,
-        **more,  # type: ignore[arg-type]
+        ["google", "openrouter", "local"], {"cohere": "COHERE_API_KEYS"}, canonical, library.source, fallbacks
     )
 
 

@@ -8,7 +8,7 @@
     TLS       chain and name always verified, ALPN http/1.1; after a refusal nothing is tried again with less
 
 One limit, connect_s, stands over all of it. Whatever is half open when it strikes, or when the caller leaves, is
-closed. A socket belongs to the step that opened it until the next one takes it over.
+closed. A transport belongs to the Connection on it; TLS takes it over from a bare one.
 """
 
 from __future__ import annotations
@@ -81,22 +81,12 @@ class Connector:
         context = await self._get_context() if origin.scheme == "https" else None
         near = Origin("http", proxy.host, proxy.port) if proxy else origin
         loop = asyncio.get_running_loop()
-        sock = await _connect_tcp(loop, near, await self._look_up(loop, near))
-        try:
-            if proxy is not None and context is not None:
-                transport = await _tunnel(loop, sock, origin, proxy)
-                return await _start_tls(loop, transport, context, origin)
-            name = origin.host if context else None
-            _, connection = await loop.create_connection(
-                lambda: Connection(loop), sock=sock, ssl=context, server_hostname=name
-            )
-        except OSError as error:
-            sock.close()
-            raise _renamed(error, origin) from error
-        except BaseException:
-            sock.close()
-            raise
-        return connection
+        connection = await _connect_tcp(loop, near, await self._look_up(loop, near))
+        if context is None:
+            return connection
+        if proxy is not None:
+            await _open_tunnel(connection, origin, proxy)
+        return await _start_tls(loop, connection, context, origin)
 
     async def _get_context(self) -> ssl.SSLContext:
         if self._context is None:
@@ -185,10 +175,10 @@ def _families_in_turn(found: list[_Info]) -> list[_Info]:
     return [info for one_round in rounds for info in one_round if info is not None]
 
 
-async def _connect_tcp(loop: asyncio.AbstractEventLoop, near: Origin, addresses: list[_Info]) -> socket.socket:
-    """The first socket that connects; each further address starts HEAD_START_S later, or when one has failed."""
+async def _connect_tcp(loop: asyncio.AbstractEventLoop, near: Origin, addresses: list[_Info]) -> Connection:
+    """The first one that connects; each further address starts HEAD_START_S later, or when one has failed."""
     rest = list(reversed(addresses))
-    under_way: set[asyncio.Task[socket.socket]] = set()
+    under_way: set[asyncio.Task[Connection]] = set()
     error: BaseException | None = None
     try:
         while rest or under_way:
@@ -198,66 +188,63 @@ async def _connect_tcp(loop: asyncio.AbstractEventLoop, near: Origin, addresses:
                 under_way, timeout=HEAD_START_S if rest else None, return_when=asyncio.FIRST_COMPLETED
             )
             winners = [task.result() for task in done if not task.exception()]
+            for late in winners[1:]:
+                late.abort()
             if winners:
-                for late in winners[1:]:
-                    late.close()
                 return winners[0]
             error = next((task.exception() for task in done), error)
     finally:
         for task in under_way:
-            task.cancel()
-            task.add_done_callback(_close_late)
-    if isinstance(error, OSError):
-        raise _renamed(error, near) from error
-    raise ConnectFailed(f"the name {near.host} has no address") from error
+            _abandon(task)
+    raise _renamed(error, near) if isinstance(error, OSError) else ConnectFailed(f"{near.host} has no address")
 
 
-async def _connect_one(loop: asyncio.AbstractEventLoop, info: _Info) -> socket.socket:
-    family, kind, protocol, _, address = info
-    sock = socket.socket(family, kind, protocol)
-    try:
-        sock.setblocking(False)
-        await loop.sock_connect(sock, address)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+async def _connect_one(loop: asyncio.AbstractEventLoop, info: _Info) -> Connection:
+    """By host and port, not by a socket of our own.
+
+    uvloop would close the descriptor of a `sock=` behind our back when the other side resets at once (read in uvloop
+    0.23: the transport is closed before the socket object is attached to it).
+    """
+    family, _, _, _, address = info
+    scope = f"%{address[3]}" if family == socket.AF_INET6 and address[3] else ""
+    _, connection = await loop.create_connection(
+        lambda: Connection(loop), host=f"{address[0]}{scope}", port=address[1], family=family
+    )
+    return connection
 
 
-def _close_late(task: asyncio.Task[socket.socket]) -> None:
-    if not task.cancelled() and task.exception() is None:
-        task.result().close()
-
-
-async def _tunnel(
-    loop: asyncio.AbstractEventLoop, sock: socket.socket, origin: Origin, proxy: Proxy
-) -> asyncio.Transport:
-    """The transport behind which the origin listens, once the proxy has agreed."""
-    _, connection = await loop.create_connection(lambda: Connection(loop), sock=sock)
+async def _open_tunnel(connection: Connection, origin: Origin, proxy: Proxy) -> None:
+    """Ask the proxy for a way through to the origin. connect_s, outside, is the limit."""
     target = origin.host_and_port.encode("ascii")
     auth = b"Proxy-Authorization: %b\r\n" % proxy.auth_header if proxy.auth_header else b""
     head = b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, target, auth)
     try:
-        # The limit is connect_s, outside; a refusal's body is of no interest.
         answer = await connection.send(head, b"", Timeouts(), tunnel=True)
     except TransportFault as fault:
         raise ConnectFailed(f"the proxy {proxy.host}:{proxy.port} opened no tunnel: {fault}") from fault
     except BaseException:
         connection.abort()
         raise
-    transport = connection.surrender()
-    if transport is None:
+    if connection.is_closed:
         raise ConnectFailed(f"the proxy {proxy.host}:{proxy.port} opened no tunnel: status {answer.status}")
-    return transport
 
 
 async def _start_tls(
-    loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, context: ssl.SSLContext, origin: Origin
+    loop: asyncio.AbstractEventLoop, bare: Connection, context: ssl.SSLContext, origin: Origin
 ) -> Connection:
-    connection = Connection(loop)
-    secured = await loop.start_tls(transport, connection, context, server_hostname=origin.host)
+    """The connection inside TLS, on the transport of the bare one."""
+    transport, connection = bare.surrender(), Connection(loop)
+    secured = None
+    try:
+        if transport is not None:
+            secured = await loop.start_tls(transport, connection, context, server_hostname=origin.host)
+    except OSError as error:
+        raise _renamed(error, origin) from error
+    finally:
+        if secured is None and transport is not None:
+            transport.abort()
     if secured is None:
-        raise ConnectFailed(f"{origin.host_and_port} closed the connection during the TLS handshake")
+        raise ConnectFailed(f"{origin.host_and_port} closed the connection before the TLS handshake")
     connection.connection_made(secured)
     return connection
 

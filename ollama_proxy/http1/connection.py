@@ -166,12 +166,15 @@ class Connection(asyncio.Protocol):
             response.finish(fault)
 
     def surrender(self) -> asyncio.Transport | None:
-        """The bare transport after a CONNECT; None if the connection is no longer good. It is closed for us."""
-        transport, good = self._transport, self._state is _FREE
+        """The bare transport, for TLS; None if it is no longer good. For us it is closed."""
+        transport = self._transport
+        if transport is None or self._state is not _FREE or transport.is_closing():
+            self.abort()
+            return None
         self._state = _CLOSED
         if self._timer is not None:
             self._timer.cancel()
-        return transport if good else None
+        return transport
 
     # What the Response uses (response.Source)
 

@@ -95,7 +95,7 @@ def _calls_of(message: Delta) -> list[ToolCall]:
     assembler = CallAssembler()
     if message.tool_calls and isinstance(message.tool_calls, list):
         for part in message.tool_calls:
-            assembler.add(part)
+            assembler.add(part, whole=True)
     elif message.function_call:
         assembler.add_legacy(message.function_call)
     return assembler.calls()

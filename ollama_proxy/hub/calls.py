@@ -97,14 +97,18 @@ class CallAssembler:
         self._by_id[call_id] = position
         return True
 
-    def add(self, part: Any) -> tuple[int, bool] | None:
-        """Takes one entry of `tool_calls`: (position of its call, whether the call is new); None if it is no entry."""
+    def add(self, part: Any, *, whole: bool = False) -> tuple[int, bool] | None:
+        """Takes one entry of `tool_calls`: (position of its call, whether the call is new); None if it is no entry.
+
+        whole: the entry is of a whole answer, so it is a call of its own, whatever its id says.
+        """
         if not isinstance(part, dict):
             return None
         function = part.get("function")
         if not isinstance(function, dict):
             function = {}
-        position, new = self._place(_index(part.get("index")), _text(part.get("id")), _text(function.get("name")))
+        index, call_id, name = _index(part.get("index")), _text(part.get("id")), _text(function.get("name"))
+        position, new = (self._begin(index, call_id, name), True) if whole else self._place(index, call_id, name)
         call = self._open[position]
         fragment = arguments_text(function.get("arguments"))
         if fragment:

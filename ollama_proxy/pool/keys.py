@@ -198,6 +198,8 @@ class KeyPool:
     def restore(self, facts: Iterable[Sequence[Any]], now: float, wall: float) -> None:
         """Takes over what this or another process has learnt; rests only grow by it."""
         apply_facts(self._state, facts, now, wall)
+        if not self._living:
+            pardon_all(self._state, now, 0.0)
 
     def snapshot(self, now: float) -> list[KeyView]:
         """Every key as it stands, in the order of the settings."""

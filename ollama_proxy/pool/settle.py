@@ -7,6 +7,8 @@ never been, except that any answer at all shows the provider to be alive. A canc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ollama_proxy.consequences import CONSEQUENCES, Effect
 from ollama_proxy.outcome import Kind, Outcome, Scope
 from ollama_proxy.pool.credentials import must_die, pardon, strike
@@ -38,6 +40,9 @@ def credit(state: PoolState, lease: Lease, now: float, rnd: float, *, worked: bo
     slot = lease.slot
     if worked and slot.worked_at is None:
         slot.worked_at = now
+        if slot.died_at is not None:
+            # It died as a key that never worked, while this answer was already on its way.
+            _pardon([slot], state, now, rnd)
     state.breaker.failures = 0
     if lease.confirmed:
         return
@@ -122,11 +127,14 @@ def _refuse(state: PoolState, lease: Lease, outcome: Outcome, now: float, rnd: f
 
 def pardon_all(state: PoolState, now: float, rnd: float) -> None:
     """Every dead key that has ever worked is given another chance, after a short rest."""
-    pardoned = [slot for slot in state.slots if slot.died_at is not None and slot.worked_at is not None]
-    for slot in pardoned:
+    _pardon([slot for slot in state.slots if slot.died_at is not None and slot.worked_at is not None], state, now, rnd)
+
+
+def _pardon(slots: Sequence[Slot], state: PoolState, now: float, rnd: float) -> None:
+    for slot in slots:
         pardon(slot, now, state.rules)
         state.rest(slot.own, now + state.rules.amnesty_s + rnd, Kind.CREDENTIAL, exhausted=False)
-    if pardoned:
+    if slots:
         state.refresh()
 
 

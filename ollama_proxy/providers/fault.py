@@ -174,12 +174,13 @@ class _Reader:
     def _object(self, error: Mapping[str, Any], depth: int) -> None:
         for key in ("code", "type", "status", "reason", "error_type", "limit_source"):
             self._word(error.get(key))
+        if isinstance(error.get("msg"), str) and isinstance(error.get("loc"), list):
+            where = ".".join(str(step) for step in error["loc"][:8])
+            self.messages.append(f"{error['msg']} ({where})")
         for key in ("message", "msg", "detail", "error", "errors", "title", "description"):
             value = error.get(key)
             if value is not None:
                 self._error(value, depth + 1)
-        if isinstance(error.get("loc"), list):
-            self.messages.append(".".join(str(step) for step in error["loc"][:8]))
         if isinstance(error.get("metadata"), dict):
             self._metadata(error["metadata"], depth)
         if isinstance(error.get("details"), list):

@@ -87,7 +87,9 @@ class MessageRules:
         self.part_keys = _set(table.get("part_keys"))
         self.strip = frozenset(table.get("strip", ())) - frozenset(table.get("strip_not", ()))
         self.thoughts: str = table.get("thoughts", "")
+        self.extra: str = table.get("extra", "")
         self.name: str = table["name"]
+        self.named_answers: bool = table.get("named_answers", False)
         self.system_first = table["system"] == "first"
         self.last: str = table["last"]
         self.drop_empty = table["empty"] == "drop"
@@ -129,7 +131,7 @@ class MessageRules:
     def adapt(self, messages: list[Any], model_id: str, names: Names) -> tuple[list[Message], dict[str, str]]:
         """The conversation as this provider takes it, and the call ids sent -> the client's own where they differ."""
         turns = [turn for message in messages if (turn := self._clean(message, names)) is not None]
-        turns = pair(turns)
+        turns = pair(turns, named=self.named_answers)
         if self.system_first:
             turns = _system_first(turns)
         if self.strict_turns:
@@ -156,6 +158,8 @@ class MessageRules:
         if self.thoughts and role == "assistant":
             self._return_thoughts(turn, message)
         self._clean_name(turn, names)
+        if "extra_content" in turn:
+            self._own_extra(turn)
         if self.part_keys is not None and isinstance(turn.get("content"), list):
             turn["content"] = self._parts(turn["content"])
         if "tool_calls" in turn:
@@ -178,6 +182,12 @@ class MessageRules:
             turn["name"] = names(name)
         elif not name or self.name != "keep":
             turn.pop("name", None)
+
+    def _own_extra(self, holder: dict[str, Any]) -> None:
+        """Of `extra_content` only what this provider itself has put there."""
+        extra = holder.pop("extra_content")
+        if isinstance(extra, dict) and isinstance(extra.get(self.extra), dict):
+            holder["extra_content"] = {self.extra: extra[self.extra]}
 
     def _parts(self, parts: list[Any]) -> list[Any]:
         assert self.part_keys is not None
@@ -206,6 +216,8 @@ class MessageRules:
             kept = {k: v for k, v in call.items() if k not in ("index", "extra_content")}
         else:
             kept = {k: v for k, v in call.items() if k in self.call_keys}
+        if "extra_content" in kept:
+            self._own_extra(kept)
         kept.setdefault("type", "function")
         function = call.get("function")
         if isinstance(function, dict):
@@ -244,13 +256,15 @@ def _system_first(turns: list[Message]) -> list[Message]:
 
 def _strict_turns(turns: list[Message]) -> list[Message]:
     """Gemini: a turn with calls follows a user's turn or a tool's answer directly (a 400 says so otherwise)."""
-    out: list[Message] = []
+    merged: list[Message] = []
     for turn in turns:
-        before = out[-1] if out else None
-        if turn.get("role") == "assistant" and before is not None and before.get("role") == "assistant":
-            out[-1] = _joined(before, turn)
-            continue
-        if turn.get("tool_calls") and (before is None or before.get("role") == "system"):
+        if merged and turn.get("role") == merged[-1].get("role") == "assistant":
+            merged[-1] = _joined(merged[-1], turn)
+        else:
+            merged.append(turn)
+    out: list[Message] = []
+    for turn in merged:
+        if turn.get("tool_calls") and (not out or out[-1].get("role") == "system"):
             out.append({"role": "user", "content": _OPENING})
         out.append(turn)
     return out

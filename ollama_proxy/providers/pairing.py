@@ -28,9 +28,12 @@ class _Open:
     name: str
 
 
-def pair(messages: list[Message]) -> list[Message]:
-    """The conversation with calls and answers paired; messages that need no change are the same objects."""
-    return _Pairing().run(messages)
+def pair(messages: list[Message], *, named: bool = False) -> list[Message]:
+    """The conversation with calls and answers paired; messages that need no change are the same objects.
+
+    named: answers are given the name of the function that was called.
+    """
+    return _Pairing(named=named).run(messages)
 
 
 def text_of(content: object) -> str:
@@ -43,7 +46,8 @@ def text_of(content: object) -> str:
 
 
 class _Pairing:
-    def __init__(self) -> None:
+    def __init__(self, *, named: bool) -> None:
+        self.named = named
         self.out: list[Message] = []
         self.open: list[_Open] = []
         self.strays: list[Message] = []
@@ -83,7 +87,11 @@ class _Pairing:
             self.strays.append(_as_user(message))
             return
         self.open.remove(call)
-        self.out.append(message if message.get("tool_call_id") == call.id else {**message, "tool_call_id": call.id})
+        if message.get("tool_call_id") != call.id:
+            message = {**message, "tool_call_id": call.id}
+        if self.named and call.name and message.get("name") != call.name:
+            message = {**message, "name": call.name}
+        self.out.append(message)
 
     def _match(self, message: Message) -> _Open | None:
         asked = message.get("tool_call_id")

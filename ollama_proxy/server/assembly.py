@@ -18,6 +18,7 @@ from ollama_proxy.clock import Clock, SystemClock
 from ollama_proxy.errors import SettingsError
 from ollama_proxy.gateway import Gateway
 from ollama_proxy.http1.server import ServerLimits
+from ollama_proxy.library import Library
 from ollama_proxy.pool import KeyPool, PoolRules
 from ollama_proxy.providers import Provider, known_models, load
 from ollama_proxy.refresh import Refresh
@@ -26,13 +27,13 @@ from ollama_proxy.secret import Scrubber, Secret
 from ollama_proxy.server import ollama_api, openai_api, own_api
 from ollama_proxy.server.access import Access, HostCheck, Origins
 from ollama_proxy.server.app import App
-from ollama_proxy.server.services import Services
+from ollama_proxy.server.services import LIBRARY, Services
 from ollama_proxy.settings import ProviderSettings, Settings
 from ollama_proxy.store import Documents
 from ollama_proxy.telemetry import Journal
 from ollama_proxy.upstream import Upstream
 
-__all__ = ["Proxy", "scrubber_of", "server_limits"]
+__all__ = ["DEMO", "Proxy", "scrubber_of", "server_limits", "usable"]
 
 _log = logging.getLogger("ollama_proxy")
 _FLUSH_S = 0.5
@@ -54,6 +55,14 @@ def server_limits(settings: Settings) -> ServerLimits:
     return ServerLimits(max_body_bytes=settings.limits.body_bytes, max_connections=settings.limits.connections)
 
 
+def usable(settings: Settings) -> tuple[dict[str, ProviderSettings], list[str]]:
+    """(the providers that we know how to call, the names that mean nothing to us)."""
+    known = load(only=settings.providers)
+    described = {name for name, own in settings.providers.items() if "base_url" in _table(own)}
+    wanted = {name: own for name, own in settings.providers.items() if name in known or name in described}
+    return wanted, [name for name in settings.providers if name not in wanted]
+
+
 class Proxy:
     """One proxy: `app` serves requests between `start` and `stop`.
 
@@ -66,9 +75,9 @@ class Proxy:
         self.journal = Journal()
         self.documents = Documents(settings.data_dir / "state.db" if settings.data_dir != Path() else None)
         self.catalog = Catalog(known_models())
-        self.unknown: list[str] = []
         self.channels = self._channels(demo_url)
         self.upstream = Upstream(settings.proxy_environment)
+        self.library = Library(settings.aliases)
         self.refresh = Refresh(
             self.channels.values(), self.catalog, self.upstream, self.clock, self.documents, settings.timeouts
         )
@@ -79,22 +88,16 @@ class Proxy:
     # --- parts --------------------------------------------------------------------------------------------------------
 
     def _channels(self, demo_url: str | None) -> dict[str, Channel]:
-        wanted = dict(self.settings.providers)
-        tables = {name: _table(own) for name, own in wanted.items() if own.table is not None or own.base_url}
+        wanted, self.unknown = usable(self.settings)
+        tables = {name: _table(own) for name, own in wanted.items()}
         if demo_url is not None:
-            tables[DEMO] = {"title": "Demo", "base_url": demo_url, "key_page": ""}
+            tables[DEMO] = {"title": "Demo", "base_url": demo_url}
             wanted[DEMO] = ProviderSettings(DEMO, (Secret("demo", "demo#1"),))
-        known = load()
-        for name in list(wanted):
-            if name not in known and "base_url" not in tables.get(name, {}):
-                self.unknown.append(name)
-                del wanted[name]
-                tables.pop(name, None)
         providers = load(tables, only=wanted)
         return {
-            name: self._channel(providers[name], wanted[name])
-            for name in wanted
-            if wanted[name].keys or providers[name].keyless
+            name: self._channel(providers[name], own)
+            for name, own in wanted.items()
+            if own.keys or providers[name].keyless
         }
 
     def _channel(self, provider: Provider, own: ProviderSettings) -> Channel:
@@ -109,7 +112,7 @@ class Proxy:
             self.channels,
             {p.name: p.keys_variable for p in load().values() if p.name not in self.channels and not p.keyless},
             self._canonical,
-            settings.aliases,
+            self.library.source,
             settings.fallbacks,
         )
         gateway = Gateway(
@@ -124,7 +127,15 @@ class Proxy:
             settings.limits,
         )
         return Services(
-            settings, self.clock, self.channels, self.catalog, router, gateway, self.documents, self.journal
+            settings,
+            self.clock,
+            self.channels,
+            self.catalog,
+            router,
+            gateway,
+            self.documents,
+            self.journal,
+            self.library,
         )
 
     def _canonical(self, provider: str, model_id: str) -> str | None:
@@ -143,6 +154,7 @@ class Proxy:
         """Takes up what the last run knew and sets the background going."""
         self.refresh.restore()
         self._restore_facts()
+        self._restore_library()
         for work in (self.refresh.run(), self.documents.keep_writing(), self._keep_facts(), self._keep_flushing()):
             self._background.append(asyncio.create_task(work))
 
@@ -176,6 +188,11 @@ class Proxy:
             facts = channel.pool.facts(now, wall)
             if facts or self.documents.get(_FACTS + name) is not None:
                 self.documents.put(_FACTS + name, msgspec.json.encode(facts) if facts else None)
+
+    def _restore_library(self) -> None:
+        saved = self.documents.get(LIBRARY)
+        with contextlib.suppress(msgspec.DecodeError):
+            self.library.restore(None if saved is None else msgspec.json.decode(saved))
 
     def _restore_facts(self) -> None:
         now, wall = self.clock.now(), self.clock.wall()

@@ -80,7 +80,7 @@ class _Ollama:
         if request.local_answer is not None:
             visit.respond(200, _JSON, request.local_answer)
             return None
-        return services.gateway.serve(call, visit, "ollama")
+        return services.serve(call, visit, "ollama")
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -161,13 +161,11 @@ class _Ollama:
     def _find(self, asked: str) -> Listed | None:
         """The model that a caller's name stands for, listed or merely worth a try; None where nothing could be."""
         services = self._services
-        try:
-            target = services.router.targets(asked)[0]
-        except UnknownModel:
+        target = services.target(asked)
+        if target is None:
             return None
-        alias = services.router.alias(asked)
-        model = services.describe(target)
-        return services.listed(alias or model.name, model)
+        model, recipe = services.describe(target), services.library.find(asked)
+        return services.listed(services.library.spelling(asked) or model.name, model, recipe)
 
     def _unknown(self, place: Place, asked: str) -> ProxyError:
         try:

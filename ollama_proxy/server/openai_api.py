@@ -42,7 +42,7 @@ class _OpenAI:
 
         def endpoint(visit: Visit) -> Coroutine[Any, Any, None]:
             call = parse(visit.body, visit.request.headers, services.clock)
-            return services.gateway.serve(call, visit, "openai")
+            return services.serve(call, visit, "openai")
 
         return endpoint
 

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
 
 from ollama_proxy.catalog import Catalog
 from ollama_proxy.channel import Channel
 from ollama_proxy.clock import Clock
+from ollama_proxy.errors import UnknownModel
 from ollama_proxy.gateway import Gateway
+from ollama_proxy.library import Library, Recipe
 from ollama_proxy.protocols.ollama import Listed, digest_of
 from ollama_proxy.routing import Router, Target
 from ollama_proxy.server.shelf import Shelf
+from ollama_proxy.server.visit import Visit
 from ollama_proxy.settings import Settings
 from ollama_proxy.store import Documents
 from ollama_proxy.telemetry import Journal
-from ollama_proxy.types import Model
+from ollama_proxy.types import Call, Model
 
-__all__ = ["Services"]
+__all__ = ["LIBRARY", "Services"]
+
+#: The document that holds the library.
+LIBRARY = "library"
 
 
 @dataclass(slots=True)
@@ -32,24 +41,52 @@ class Services:
     gateway: Gateway
     documents: Documents
     journal: Journal
+    library: Library
     shelf: Shelf = field(default_factory=Shelf)
 
     def describe(self, target: Target) -> Model:
         """What is known of a target."""
         return self.catalog.describe(target.provider, target.model_id)
 
-    def listed(self, name: str, model: Model) -> Listed:
-        """A model as our lists show it, under its own name or an alias."""
+    def listed(self, name: str, model: Model, recipe: Recipe | None = None) -> Listed:
+        """A model as our lists show it, under its own name or a made one."""
         channel = self.channels[model.provider]
         return Listed(
             name=name,
             model=model,
             digest=digest_of(name, model),
-            modified_at=self.catalog.modified_at(model),
+            modified_at=recipe.made if recipe is not None and recipe.made else self.catalog.modified_at(model),
             remote_host=channel.provider.base_url,
         )
 
     def all_listed(self) -> list[Listed]:
-        """Everything that can be asked for: aliases first of their age, then the providers' models."""
-        aliases = [self.listed(alias, self.describe(target)) for alias, target in self.router.aliases()]
-        return [*aliases, *(self.listed(model.name, model) for model in self.catalog.all())]
+        """Everything that can be asked for: made names, then the providers' models, without those that were deleted."""
+        library = self.library
+        made = []
+        for name in library.names():
+            recipe = library.find(name)
+            target = self.target(name)
+            if recipe is not None and target is not None:
+                made.append(self.listed(name, self.describe(target), recipe))
+        models = [model for model in self.catalog.all() if library.shows(model.name)]
+        known = {model.name for model in models}
+        kept = [t for name in library.kept() if name not in known and (t := self.target(name)) is not None]
+        return [*made, *(self.listed(m.name, m) for m in (*models, *map(self.describe, kept)))]
+
+    def target(self, name: str) -> Target | None:
+        """What a caller's name stands for; None where nothing could be tried."""
+        try:
+            return self.router.targets(name)[0]
+        except UnknownModel:
+            return None
+
+    def serve(self, call: Call, visit: Visit, protocol: str) -> Coroutine[Any, Any, None]:
+        """A call through the gateway; a made name brings what it holds."""
+        recipe = self.library.find(call.model)
+        if recipe is not None:
+            call.body = recipe.apply(call.body)
+        return self.gateway.serve(call, visit, protocol)
+
+    def keep_library(self) -> None:
+        """What a verb did outlives the process."""
+        self.documents.put(LIBRARY, msgspec.json.encode(self.library.export()))

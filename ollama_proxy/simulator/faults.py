@@ -160,12 +160,15 @@ def find_fault(provider: Provider, name: str) -> Fault | None:
 
 def _shape(provider: Provider, name: str) -> Shape | None:
     found = provider.shapes.get(name) or ANYBODY.get(name)
-    if found is None and name.isdecimal() and len(name) == 3:
-        found = next((shape for key, shape in provider.shapes.items() if key.startswith(f"{name}-")), None)
-    if found is None and re.fullmatch(r"[45]\d\d", name):
-        status = int(name)
-        found = Shape(f"status {status}", status, provider.error_body(status, f"Simulated status {status}."))
-    return found
+    if found is not None or not re.fullmatch(r"[45]\d\d", name):
+        return found
+    status = int(name)
+    # These two mean too many things for one of the recorded answers to stand for them.
+    if status not in (400, 403):
+        likely = (*provider.words.values(), *provider.shapes)
+        shapes = (provider.shapes[word] for word in likely if word in provider.shapes)
+        found = next((shape for shape in shapes if shape.status == status and not shape.operation), None)
+    return found or Shape(f"status {status}", status, provider.error_body(status, f"Simulated status {status}."))
 
 
 def _status(name: str) -> Fault | None:

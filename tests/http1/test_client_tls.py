@@ -107,7 +107,13 @@ async def test_the_platform_does_not_trust_just_anybody() -> None:
 @on_every_loop
 async def test_a_plain_server_behind_https_is_refused() -> None:
     """F31: https stays https."""
-    async with Upstream([send(b"HTTP/1.1 400 Bad Request\r\n\r\n"), stall()]) as upstream:
+
+    async def plain(visit: Visit) -> None:
+        while not visit.received:
+            await asyncio.sleep(0)
+        visit.transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async with Upstream([plain, stall()]) as upstream:
         client = Client(ssl_context=trusting)
         with pytest.raises(TLSRefused):
             await post(client, Origin("https", "localhost", upstream.origin.port))

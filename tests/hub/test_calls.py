@@ -70,6 +70,14 @@ def test_calls_are_assembled(case: str) -> None:
     assert assemble(*parts) == calls
 
 
+def test_entries_of_a_whole_answer_are_calls_of_their_own() -> None:
+    """Whatever their ids say; an id that comes twice is left empty the second time."""
+    assembler = CallAssembler()
+    for _ in range(2):
+        assembler.add(delta(None, "f", "f", ""), whole=True)
+    assert assembler.calls() == [ToolCall("f", "f", ""), ToolCall("", "f", "")]
+
+
 def test_other_keys_are_kept() -> None:
     """Gemini's signature stands beside the function and must come back with the next turn."""
     signed = {"google": {"thought_signature": "c2ln"}}

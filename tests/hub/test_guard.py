@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ollama_proxy.errors import BadRequest, TooLarge
@@ -76,6 +76,7 @@ def test_crowded_bodies_are_refused_fast(body: bytes) -> None:
         st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=300
     )
 )
+@settings(deadline=None, max_examples=40)
 def test_ordinary_json_passes(value: Any) -> None:
     check_structure(json.dumps(value).encode())
 

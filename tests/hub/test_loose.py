@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ollama_proxy.errors import UpstreamJunk
@@ -60,6 +60,7 @@ def test_what_is_not_json_is_junk(text: bytes) -> None:
         lambda x: st.lists(x) | st.dictionaries(st.text(), x),
     )
 )
+@settings(deadline=None, max_examples=40)
 def test_good_json_reads_as_it_is(value: Any) -> None:
     """Whatever json writes comes back, infinite numbers aside; and it can be written as UTF-8 again."""
     read = loads_loosely(json.dumps(value).encode())

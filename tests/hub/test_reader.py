@@ -46,7 +46,7 @@ def read(chunks: list[bytes], *, split_tags: bool = True) -> Result:
     result.calls = [[call.id, call.name, call.arguments] for call in reader.calls]
     result.finish = reader.finish
     if reader.usage is not None:
-        result.usage = [reader.usage["prompt_tokens"], reader.usage["completion_tokens"]]
+        result.usage = [reader.usage.get("prompt_tokens"), reader.usage.get("completion_tokens")]
     result.progress, result.done = reader.progress, reader.done
     return result
 

@@ -13,8 +13,8 @@ def test_the_pools_properties_hold_over_random_calls_outcomes_and_times() -> Non
     run_state_machine_as_test(
         PoolMachine,
         settings=settings(
-            max_examples=150,
-            stateful_step_count=50,
+            max_examples=100,
+            stateful_step_count=40,
             derandomize=True,
             deadline=None,
             database=None,

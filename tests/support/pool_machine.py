@@ -15,7 +15,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ollama_proxy.outcome import CANCELLED, Kind, Outcome, Scope
+from ollama_proxy.outcome import CANCELLED, OK, Kind, Outcome, Scope
 from ollama_proxy.pool import KeyPool, KeyView, Lease, PoolRules, Rest, State, merge_facts
 from tests.support.pool_world import START, secrets
 
@@ -216,6 +216,55 @@ class PoolMachine(RuleBasedStateMachine):
             self.succeed(lease)
             self.proven.add(lease.key.label)
         self.note_pardons(before, self.views())
+
+    # --- stories that chance alone would seldom tell ------------------------------------------------------------------
+
+    @rule(
+        model=st.sampled_from(MODELS),
+        ends=st.lists(st.tuples(kinds, st.sampled_from(HINTS)), min_size=2, max_size=6),
+        alike=st.booleans(),
+        rnd=rnds,
+    )
+    def several_are_under_way_and_end_together(
+        self, model: str, ends: list[tuple[Kind, float | None]], alike: bool, rnd: float
+    ) -> None:
+        leases = [lease for _ in ends if isinstance(lease := self.acquire(model, rnd), Lease)]
+        for lease, (kind, hint) in zip(leases, ends, strict=False):
+            kind = ends[0][0] if alike else kind
+            self.release(lease, Outcome(kind, wait_s=None if kind is Kind.OK else hint), rnd)
+            self.now += 1.1 if alike else 0.0
+        self.acquire(model, rnd)
+
+    @rule(
+        model=st.sampled_from(MODELS),
+        kind=st.sampled_from((Kind.CREDENTIAL, Kind.CREDENTIAL, Kind.TRANSIENT, Kind.RATE)),
+        times=st.integers(2, 25),
+        rnd=rnds,
+    )
+    def the_same_trouble_comes_back_each_time_somebody_asks(
+        self, model: str, kind: Kind, times: int, rnd: float
+    ) -> None:
+        for _ in range(times):
+            soonest = self.pool.outlook(model, GROUPS.get(model), self.now).soonest
+            if soonest is None or soonest > self.now + 2000:
+                break
+            self.now = max(self.now, soonest)
+            lease = self.acquire(model, rnd)
+            if isinstance(lease, Lease):
+                self.release(lease, Outcome(kind), rnd)
+        self.acquire(model, rnd)
+
+    @rule(model=st.sampled_from(MODELS), rnd=rnds)
+    def one_succeeds_and_many_follow(self, model: str, rnd: float) -> None:
+        soonest = self.pool.outlook(model, GROUPS.get(model), self.now).soonest
+        if soonest is None:
+            return
+        self.now = max(self.now, soonest)
+        lease = self.acquire(model, rnd)
+        if isinstance(lease, Lease):
+            self.release(lease, OK, rnd)
+            for _ in range(4):
+                self.acquire(model, rnd)
 
     # --- the second opinion -------------------------------------------------------------------------------------------
 

@@ -67,17 +67,16 @@ def _lenient(text: str) -> Any:
     return value
 
 
-def render_logprobs(entries: Iterable[dict[str, Any]] | None) -> bytes:
+def render_logprobs(entries: Iterable[Any] | None) -> bytes:
     """The elements of Ollama's flat `logprobs` list for entries of `choices[0].logprobs.content`; b"" for none."""
-    if not entries:
-        return b""
-    return b",".join(json_bytes(_logprob(entry, deep=True)) for entry in entries)
+    return b",".join(json_bytes(_logprob(entry, deep=True)) for entry in entries or () if isinstance(entry, dict))
 
 
 def _logprob(entry: dict[str, Any], *, deep: bool) -> dict[str, Any]:
     told = {"token": entry.get("token", ""), "logprob": entry.get("logprob", 0.0)}
     if entry.get("bytes"):
         told["bytes"] = entry["bytes"]
-    if deep and entry.get("top_logprobs"):
-        told["top_logprobs"] = [_logprob(other, deep=False) for other in entry["top_logprobs"]]
+    others = entry.get("top_logprobs")
+    if deep and others and isinstance(others, list):
+        told["top_logprobs"] = [_logprob(other, deep=False) for other in others if isinstance(other, dict)]
     return told

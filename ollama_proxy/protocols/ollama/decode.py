@@ -38,7 +38,7 @@ def decode_body(body: bytes) -> Any:
     check_structure(body)
     try:
         return _decode(body)
-    except (ValueError, RecursionError):
+    except ValueError:
         return _decode_slowly(body)
 
 
@@ -49,8 +49,6 @@ def _decode_slowly(body: bytes) -> Any:
         raise BadRequest("missing request body")
     try:
         value, _ = _LENIENT.raw_decode(text.decode("utf-8", "replace"))
-    except RecursionError:
-        raise BadRequest("exceeded max depth") from None
     except json.JSONDecodeError as error:
         raise BadRequest(_why(text, error)) from None
     return _mended(value) if _SURROGATE.search(text) else value

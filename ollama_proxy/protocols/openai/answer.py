@@ -65,7 +65,7 @@ def _mend(choice: dict[str, Any], json: bytes, rnd: Callable[[], float]) -> bool
     empty = True
     if isinstance(message, dict):
         changed = flatten_content(message)
-        changed = repair.mend(message, indexed=False) or changed
+        changed = repair.mend(message, whole=True) or changed
         empty = not (message.get("content") or message.get("tool_calls") or message.get("function_call"))
     reason = choice.get("finish_reason")
     mended = repair_reason(reason or "stop", json, calls=repair.made, empty=empty)
@@ -86,7 +86,7 @@ def _answer_of_events(body: bytes, rnd: Callable[[], float]) -> bytes:
             {**call.extra, "id": call.id, "function": {"name": call.name, "arguments": call.arguments}}
             for call in answer.calls
         ]
-        CallRepair(rnd).mend(message, indexed=False)
+        CallRepair(rnd).mend(message, whole=True)
     choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": answer.finish, "logprobs": None}
     if answer.logprobs:
         choice["logprobs"] = {"content": answer.logprobs}

@@ -68,20 +68,20 @@ class CallRepair:
         #: Whether any call was made.
         self.made = False
 
-    def mend(self, message: dict[str, Any], *, indexed: bool) -> bool:
+    def mend(self, message: dict[str, Any], *, whole: bool) -> bool:
         """Mends `tool_calls` or `function_call` of a delta or message; whether anything had to change.
 
-        indexed: deltas need an index, the calls of a whole message need none.
+        whole: the calls of a whole message need no index, deltas do.
         """
         parts = message.get("tool_calls")
         if isinstance(parts, list):
-            changes = [self._mend_part(part, indexed=indexed) for part in parts if isinstance(part, dict)]
+            changes = [self._mend_part(part, whole=whole) for part in parts if isinstance(part, dict)]
             return any(changes)
         legacy = message.get("function_call")
         return _mend_arguments(legacy) if isinstance(legacy, dict) else False
 
-    def _mend_part(self, part: dict[str, Any], *, indexed: bool) -> bool:
-        placed = self._assembler.add(part)
+    def _mend_part(self, part: dict[str, Any], *, whole: bool) -> bool:
+        placed = self._assembler.add(part, whole=whole)
         if placed is None:
             return False
         self.made = True
@@ -90,7 +90,7 @@ class CallRepair:
         if not isinstance(function, dict):
             function = {}
         changed = _mend_arguments(function)
-        if indexed and part.get("index") != position:
+        if not whole and part.get("index") != position:
             part["index"] = position
             changed = True
         if new:

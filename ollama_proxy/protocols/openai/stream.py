@@ -177,7 +177,7 @@ class ChatStream:
             if delta.get("tool_calls") or delta.get("function_call"):
                 if repair is None:
                     repair = self._repairs[number if isinstance(number, int) else 0] = CallRepair(self._rnd)
-                changed = repair.mend(delta, indexed=True) or changed
+                changed = repair.mend(delta, whole=False) or changed
         reason = choice.get("finish_reason")
         if not reason:
             return changed

@@ -32,6 +32,7 @@ class Akash(Provider):
         "quota": "402",
         "busy": "429-litellm",
         "context": "400-context",
+        "blocked": "400",
         "missing": "404-model",
     }
 

@@ -45,6 +45,7 @@ class Codestral(Provider):
         "quota": "429-month",
         "busy": "429-capacity",
         "context": "400-context",
+        "blocked": "400",
         "missing": "400-model",
     }
 

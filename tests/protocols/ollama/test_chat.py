@@ -1,17 +1,42 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ollama_proxy.errors import BadRequest
-from ollama_proxy.protocols.ollama import check_capabilities, parse_chat
+from ollama_proxy.errors import BadRequest, UnknownModel
+from ollama_proxy.protocols.ollama import check_capabilities, parse_chat, parse_embed, parse_generate
 from ollama_proxy.types import Capability, Operation
 from tests.support.ollama_kit import CHAT_BODY, FakeClock, chat, dumps, model
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+KEYS = [
+    "model",
+    "messages",
+    "role",
+    "content",
+    "images",
+    "tool_calls",
+    "function",
+    "arguments",
+    "tool_name",
+    "prompt",
+    "stream",
+    "format",
+    "keep_alive",
+    "tools",
+    "options",
+    "think",
+    "top_logprobs",
+    "temperature",
+    "stop",
+    "input",
+]
 PNG = "iVBORw0KGgoAAAAA"
 
 
@@ -147,6 +172,24 @@ def test_a_debugging_client_sees_the_request_instead_of_an_answer() -> None:
     assert told["done"] is False
     assert told["_debug_info"]["image_count"] == 1
     assert json.loads(told["_debug_info"]["rendered_template"]) == request.call.body
+
+
+_anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=3), inner),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), _anything))
+def test_any_fields_are_a_request_or_a_bad_request(fields: dict[str, Any]) -> None:
+    """No other failure comes out, and what is a request can be sent on."""
+    with contextlib.suppress(BadRequest, UnknownModel):
+        json.dumps(parse_chat(dumps({"model": "m", **fields}), FakeClock()).call.body)
+    with contextlib.suppress(BadRequest, UnknownModel):
+        json.dumps(parse_generate(dumps({"model": "m", **fields}), FakeClock()).call.body)
+    with contextlib.suppress(BadRequest, UnknownModel):
+        json.dumps(parse_embed(dumps({"model": "m", **fields}), FakeClock()).call.body)
 
 
 def test_the_clients_body_is_not_kept_by_reference() -> None:

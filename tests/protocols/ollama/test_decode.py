@@ -85,6 +85,12 @@ def test_pythons_own_numbers_are_refused(number: bytes) -> None:
         decode_body(b'{"a":' + number + b"} tail")
 
 
+@pytest.mark.parametrize("number", [b"1.5", b"-0.25e3", b"12345678901234567890"])
+def test_ordinary_numbers_survive_the_slow_decoder(number: bytes) -> None:
+    """With all their digits."""
+    assert decode_body(b'{"a":' + number + b"} tail") == {"a": json.loads(number)}
+
+
 @pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"9" * 5000])
 def test_numbers_beyond_a_float_are_refused(number: bytes) -> None:
     """Go cannot unmarshal them either."""

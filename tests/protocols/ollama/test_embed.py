@@ -159,6 +159,7 @@ def test_an_empty_prompt_has_an_empty_vector(prompt: Any) -> None:
     [
         b"",
         b"<html>",
+        b"data: [DONE]",
         b"{}",
         b'{"data":null}',
         b'{"data":[]}',

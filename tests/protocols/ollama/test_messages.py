@@ -132,6 +132,13 @@ def test_arguments_must_be_an_object(arguments: Any) -> None:
         hub(asking({"function": {"name": "f", "arguments": arguments}}))
 
 
+@pytest.mark.parametrize("calls", [["f"], [None], {}])
+def test_calls_must_be_objects(calls: Any) -> None:
+    """And the error says which field it was."""
+    with pytest.raises(BadRequest, match=r"into Go struct field Message.tool_calls of type"):
+        hub({"role": "assistant", "tool_calls": calls})
+
+
 def test_results_named_by_the_client_keep_their_ids() -> None:
     """C124: even in another order."""
     messages = hub(
