@@ -71,6 +71,12 @@ class Refresh:
         """Looks at every provider now and then, until cancelled."""
         await asyncio.gather(*(self._watch(channel) for channel in self._channels))
 
+    async def look(self, provider: str) -> None:
+        """One look at one provider; whatever comes of it is in the catalogue."""
+        for channel in self._channels:
+            if channel.name == provider:
+                await self._look(channel)
+
     async def once(self) -> dict[str, str]:
         """One look at every provider; what went wrong, by provider."""
         results = await asyncio.gather(*(self._look(channel) for channel in self._channels))

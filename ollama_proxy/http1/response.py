@@ -99,6 +99,7 @@ class Response:
         task is cancelled, the connection is closed at once.
         """
         self._begin(_READING)
+        self._paused = False
         if self._ended and self._decoder is None and self._fault is None and self._size <= max_bytes:
             return self._taken()
         self._limit = max_bytes

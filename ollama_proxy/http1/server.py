@@ -150,11 +150,8 @@ class HTTPServerProtocol(asyncio.Protocol):
             return
         if self._exchange is None:
             self._close()
-            return
-        self._exchange.keep_alive = False
-        if self._exchange.complete:
-            self._input.ended = True
-            self._settle()
+        else:
+            self._exchange.keep_alive = False
 
     def abort(self) -> None:
         """Close at once, whatever is unsent; the handler is told that its client is gone."""

@@ -117,7 +117,8 @@ class RequestInput:
         self.in_head = True
         self._head_raw = 0
         self._target = b""
-        # Trailers of the message before were put into the old list and go with it (RFC 9110 §6.5.1).
+        # Trailers of the message before are in the old list and go with it: its headers were copied when they were
+        # complete (RFC 9110 §6.5.1).
         self._fields = []
 
     def on_url(self, part: bytes) -> None:
@@ -131,8 +132,7 @@ class RequestInput:
 
     def on_headers_complete(self) -> None:
         parser = self._parser
-        # A snapshot: what is collected from now on is trailers.
-        fields, self._fields = self._fields, []
+        fields = self._fields
         self.in_head = False
         method, version = parser.get_method(), parser.get_http_version()
         if parser.should_upgrade() and method != b"CONNECT":

@@ -1,7 +1,7 @@
 """Owns what kind of bytes an upstream really sent where a stream was asked for. Knows no client protocol.
 
 Usually server-sent events. Also seen: JSON (a provider that ignored `stream`, or an error), which is turned into the
-events that it should have been, and a web page, which is junk.
+events that it should have been, and web pages and plain text, which are junk.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ __all__ = ["Intake", "data_of"]
 
 _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
+#: How the first line of an event stream begins: a comment or one of the four fields.
+_OPENINGS = (b":", b"data", b"event", b"id", b"retry")
 
 
 class Intake:
@@ -34,7 +36,7 @@ class Intake:
     def feed(self, data: bytes) -> list[bytes]:
         """Complete raw frames.
 
-        Raises: UpstreamJunk for a web page and for a frame over the limit.
+        Raises: UpstreamJunk for a web page, for plain text and for a frame over the limit.
         """
         if self._head is not None:
             data = self._recognise(data)
@@ -69,16 +71,21 @@ class Intake:
     def _recognise(self, data: bytes) -> bytes:
         """Decides what is coming; what of the bytes is to be read now."""
         head = ((self._head or b"") + data).lstrip(_BLANK)
-        if _BOM.startswith(head[:3]) and len(head) < 3:
+        if len(head) < len(_BOM) and _BOM.startswith(head):
             self._head = head
             return b""
-        head = head.removeprefix(_BOM)
-        self._head = None
-        self.spoke = True
+        head = head.removeprefix(_BOM).lstrip(_BLANK)
+        self.spoke = self.spoke or bool(head)
         if head[:1] in (b"{", b"["):
             self._json = []
         elif head[:1] == b"<":
             raise UpstreamJunk("The provider answered with a web page instead of a stream.")
+        elif not head.startswith(_OPENINGS):
+            if not any(opening.startswith(head) for opening in _OPENINGS):
+                raise UpstreamJunk("The provider answered with plain text instead of a stream.")
+            self._head = head
+            return b""
+        self._head = None
         return head
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -66,6 +66,11 @@ class Names:
         if known is None:
             known = self._forth[name] = name if self._allowed.fullmatch(name) else self._rewrite(name)
         return known
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Names that fit stay, whatever others are rewritten to."""
+        if self._allowed is not None:
+            self._forth.update((name, name) for name in names if self._allowed.fullmatch(name))
 
     def _rewrite(self, name: str) -> str:
         assert self._allowed is not None
@@ -132,6 +137,8 @@ class MessageRules:
         """The conversation as this provider takes it, and the call ids sent -> the client's own where they differ."""
         turns = [turn for message in messages if (turn := self._clean(message, names)) is not None]
         turns = pair(turns, named=self.named_answers)
+        if self.keys is not None and "name" not in self.keys:
+            turns = [{k: v for k, v in t.items() if k != "name"} if "name" in t else t for t in turns]
         if self.system_first:
             turns = _system_first(turns)
         if self.strict_turns:
@@ -157,6 +164,10 @@ class MessageRules:
         turn["role"] = role
         if self.thoughts and role == "assistant":
             self._return_thoughts(turn, message)
+        if role == "tool":
+            # By its name an answer may find its call; Ollama's word for it is tool_name.
+            turn.pop("tool_name", None)
+            turn["name"] = message.get("name") or message.get("tool_name")
         self._clean_name(turn, names)
         if "extra_content" in turn:
             self._own_extra(turn)

@@ -101,7 +101,7 @@ class _Pairing:
                     return call
             if asked in self.used:
                 return None
-        name = message.get("name") or message.get("tool_name")
+        name = message.get("name")
         return next((call for call in self.open if name and call.name == name), self.open[0] if self.open else None)
 
     def _close(self) -> None:
@@ -112,6 +112,6 @@ class _Pairing:
 
 
 def _as_user(message: Message) -> Message:
-    name = message.get("name") or message.get("tool_name")
+    name = message.get("name")
     said = text_of(message.get("content"))
     return {"role": "user", "content": f"Result of {name}: {said}" if name else f"Result of a tool: {said}"}

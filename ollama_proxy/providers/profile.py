@@ -133,7 +133,7 @@ class Rules:
         own = {"think"} if not self.reasoning else set(FIELDS)
         looked = own | set(_TOOL_FIELDS) | ({"response_format"} if self.tools.format else set())
         self._look = frozenset(looked)
-        self._keep = frozenset(own)
+        self._keep = frozenset(own | ({"tool_choice"} if self.tools.choice == "none" else set()))
         # OpenAI and DashScope refuse stream_options beside "stream": false.
         self._look_still = self._look | {"stream_options"}
 

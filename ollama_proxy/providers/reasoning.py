@@ -124,7 +124,8 @@ class Reasoning:
                 out["reasoning"] = body["reasoning"]
             else:
                 dropped.append("reasoning")
-        return stream or self._must_stream(row, model_id, out)
+        must = self._must_stream(row, model_id, out)
+        return stream or must
 
     @staticmethod
     def _must_stream(row: Row, model_id: str, out: dict[str, Any]) -> bool:

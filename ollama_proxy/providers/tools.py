@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -45,6 +45,7 @@ class ToolRules:
             for key in ("tools", "tool_choice", "parallel_tool_calls"):
                 out.pop(key, None)
             return
+        names.keep(_names_in(tools))
         out["tools"] = [self._tool(tool, names) for tool in tools]
         if "tool_choice" in out:
             self._choose(out, dropped, names)
@@ -100,3 +101,10 @@ class ToolRules:
         inner = wanted.get("json_schema") if isinstance(wanted, dict) else None
         if isinstance(inner, dict) and isinstance(inner.get("schema"), dict):
             out["response_format"] = {**wanted, "json_schema": {**inner, "schema": gemini_value(inner["schema"])}}
+
+
+def _names_in(tools: list[Any]) -> Iterator[str]:
+    for tool in tools:
+        function = tool.get("function") if isinstance(tool, dict) else None
+        if isinstance(function, dict) and isinstance(function.get("name"), str):
+            yield function["name"]

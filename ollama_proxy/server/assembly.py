@@ -24,7 +24,7 @@ from ollama_proxy.providers import Provider, known_models, load
 from ollama_proxy.refresh import Refresh
 from ollama_proxy.routing import Router
 from ollama_proxy.secret import Scrubber, Secret
-from ollama_proxy.server import ollama_api, openai_api, own_api
+from ollama_proxy.server import library_api, ollama_api, openai_api, own_api
 from ollama_proxy.server.access import Access, HostCheck, Origins
 from ollama_proxy.server.app import App
 from ollama_proxy.server.services import LIBRARY, Services
@@ -144,7 +144,12 @@ class Proxy:
 
     def _app(self) -> App:
         services, settings = self.services, self.settings
-        routes = [*own_api.routes(services), *ollama_api.routes(services), *openai_api.routes(services)]
+        routes = [
+            *own_api.routes(services),
+            *ollama_api.routes(services),
+            *library_api.routes(services, self.refresh),
+            *openai_api.routes(services),
+        ]
         hosts = HostCheck(active=settings.loopback, hostname=socket.gethostname())
         return App(routes, Access(settings.token), Origins(settings.origins), hosts)
 

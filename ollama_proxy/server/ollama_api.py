@@ -8,7 +8,7 @@ from typing import Any
 from ollama_proxy import OLLAMA_VERSION, __version__
 from ollama_proxy.errors import BadRequest, ProxyError, UnknownModel
 from ollama_proxy.protocols import ollama
-from ollama_proxy.protocols.ollama import Listed, OllamaRequest, Place
+from ollama_proxy.protocols.ollama import OllamaRequest, Place
 from ollama_proxy.server.routing_table import Route
 from ollama_proxy.server.services import Services
 from ollama_proxy.server.visit import Visit
@@ -34,11 +34,7 @@ def routes(services: Services) -> list[Route]:
         Route(("POST",), "/api/generate", api.generation(lambda body: ollama.parse_generate(body, clock))),
         Route(("POST",), "/api/embed", api.generation(lambda body: ollama.parse_embed(body, clock))),
         Route(("POST",), "/api/embeddings", api.generation(lambda body: ollama.parse_embeddings(body, clock))),
-        Route(("POST",), "/api/pull", api.pull),
         Route(("POST",), "/api/push", api.push),
-        Route(("POST",), "/api/create", api.create),
-        Route(("POST",), "/api/copy", api.copy),
-        Route(("DELETE",), "/api/delete", api.delete),
         Route(("HEAD",), "/api/blobs/*", api.blob),
         Route(("POST",), "/api/blobs/*", api.put_blob),
         Route(("POST",), "/api/me", api.me),
@@ -98,14 +94,14 @@ class _Ollama:
         wall = services.clock.wall()
         loaded = []
         for name, use in services.shelf.loaded(wall).items():
-            listed = self._find(name)
+            listed = self._services.find(name)
             if listed is not None:
                 loaded.append(ollama.Loaded(listed, use.until))
         visit.respond(200, _JSON, ollama.render_ps(loaded, wall))
 
     def show(self, visit: Visit) -> None:
         asked = ollama.parse_show(visit.body)
-        listed = self._find(asked)
+        listed = self._services.find(asked)
         if listed is None:
             raise self._unknown(Place.SHOW, asked)
         user_agent = visit.request.headers.get(b"user-agent", b"").decode("latin-1")
@@ -114,25 +110,10 @@ class _Ollama:
     def recommendations(self, visit: Visit) -> None:
         visit.respond(200, _JSON, ollama.render_recommendations(self._services.all_listed()[:10]))
 
-    # --- managing -----------------------------------------------------------------------------------------------------
-
-    def pull(self, visit: Visit) -> None:
-        request = ollama.parse_pull(visit.body)
-        visit.respond(*ollama.render_pull(request, known=self._find(request.model) is not None))
+    # --- weights, which nobody has here -------------------------------------------------------------------------------
 
     def push(self, visit: Visit) -> None:
         visit.respond(*ollama.render_push(ollama.parse_push(visit.body)))
-
-    def create(self, visit: Visit) -> None:
-        visit.respond(*ollama.render_create(ollama.parse_create(visit.body)))
-
-    def copy(self, visit: Visit) -> None:
-        source, _ = ollama.parse_copy(visit.body)
-        raise ollama.refuse_copy(source, known=self._find(source) is not None)
-
-    def delete(self, visit: Visit) -> None:
-        model = ollama.parse_delete(visit.body)
-        raise ollama.refuse_delete(model, known=self._find(model) is not None)
 
     def blob(self, visit: Visit) -> None:
         ollama.check_digest(visit.tail)
@@ -157,15 +138,6 @@ class _Ollama:
         return endpoint
 
     # --- names --------------------------------------------------------------------------------------------------------
-
-    def _find(self, asked: str) -> Listed | None:
-        """The model that a caller's name stands for, listed or merely worth a try; None where nothing could be."""
-        services = self._services
-        target = services.target(asked)
-        if target is None:
-            return None
-        model, recipe = services.describe(target), services.library.find(asked)
-        return services.listed(services.library.spelling(asked) or model.name, model, recipe)
 
     def _unknown(self, place: Place, asked: str) -> ProxyError:
         try:

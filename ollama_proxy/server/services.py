@@ -14,7 +14,7 @@ from ollama_proxy.clock import Clock
 from ollama_proxy.errors import UnknownModel
 from ollama_proxy.gateway import Gateway
 from ollama_proxy.library import Library, Recipe
-from ollama_proxy.protocols.ollama import Listed, digest_of
+from ollama_proxy.protocols.ollama import Listed, Made, digest_of
 from ollama_proxy.routing import Router, Target
 from ollama_proxy.server.shelf import Shelf
 from ollama_proxy.server.visit import Visit
@@ -57,6 +57,7 @@ class Services:
             digest=digest_of(name, model),
             modified_at=recipe.made if recipe is not None and recipe.made else self.catalog.modified_at(model),
             remote_host=channel.provider.base_url,
+            made=None if recipe is None else Made(recipe.source, recipe.system, recipe.messages, recipe.parameters),
         )
 
     def all_listed(self) -> list[Listed]:
@@ -79,6 +80,14 @@ class Services:
             return self.router.targets(name)[0]
         except UnknownModel:
             return None
+
+    def find(self, name: str) -> Listed | None:
+        """The model that a caller's name stands for, listed or merely worth a try; None where nothing could be."""
+        target = self.target(name)
+        if target is None:
+            return None
+        model, recipe = self.describe(target), self.library.find(name)
+        return self.listed(self.library.spelling(name) or model.name, model, recipe)
 
     def serve(self, call: Call, visit: Visit, protocol: str) -> Coroutine[Any, Any, None]:
         """A call through the gateway; a made name brings what it holds."""

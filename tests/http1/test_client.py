@@ -15,7 +15,6 @@ from tests.support.fake_upstream import (
     Visit,
     answer,
     close,
-    pieces,
     request,
     reset,
     send,

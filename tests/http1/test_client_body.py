@@ -272,11 +272,11 @@ def test_pieces_that_come_while_paused_wait_for_the_reader() -> None:
         got, reader = await future, Reader()
         got.relay(reader.seen.append, reader.on_end)
         got.pause()
-        assert not transport.reading
+        assert not transport.is_reading()
         connection.data_received(b"1\r\na\r\n")
         connection.data_received(b"1\r\nb\r\n0\r\n\r\n")
         assert (reader.seen, reader.ended.done()) == ([], False)
-        assert transport.reading  # whole: free for the next, and watching for EOF
+        assert transport.is_reading()  # whole: free for the next, and watching for EOF
         got.resume()
         assert (reader.seen, reader.ended.result()) == ([b"ab"], None)
         connection.abort()
@@ -429,7 +429,7 @@ BOMBS = {name: pack(b"\0" * 200_000_000) for name, pack in (("gzip", gzip.compre
 
 @pytest.mark.parametrize("relayed", [False, True], ids=["read", "relay"])
 @pytest.mark.parametrize("coding", BOMBS)
-def test_a_bomb_is_refused_before_it_grows(coding: str, relayed: bool) -> None:  # noqa: FBT001 - pytest's
+def test_a_bomb_is_refused_before_it_grows(coding: str, relayed: bool) -> None:
     """F43: 190 KB that would become 200 MB; memory stays flat, read or relayed."""
 
     async def story() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tracemalloc
+import weakref
 
 import pytest
 
@@ -240,20 +241,55 @@ def test_a_long_pipeline_lets_others_in_between() -> None:
     assert max(turns) <= 128
 
 
-def test_a_pipelining_client_fills_no_memory() -> None:
-    """While one request is answered, others wait as bytes; above the high-water mark nothing more is read."""
+@pytest.mark.parametrize("clogged", [False, True])
+@pytest.mark.parametrize("size", [100, 10_000])
+def test_a_pipelining_client_fills_no_memory(size: int, clogged: bool) -> None:
+    """While a request is answered, or its answer not taken, others wait as bytes; above the high-water mark they stay
+    in the client's socket."""
     handler, connection = held()
-    burst = b"GET / HTTP/1.1\r\nHost:a\r\n\r\n" * 10_000
+    connection.transport.stalled = clogged
+    connection.feed(GET)
+    if clogged:
+        handler.handled[0].respond(200, TEXT, b"x" * 70_000)
+    burst = b"GET / HTTP/1.1\r\nHost:a\r\n\r\n" * size
     tracemalloc.start()
-    for _ in range(100):
+    for _ in range(1_000_000 // size):
         connection.feed(burst)
-    size, _ = tracemalloc.get_traced_memory()
+    memory, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert size < 65536 + len(burst) + 500_000
-    assert not connection.transport.reading
-    while len(handler.handled) < 9_990:
+    assert memory < 2 * (65536 + len(burst))
+    assert connection.transport.stops_reading()
+    assert len(handler.handled) == 1
+    connection.transport.stalled = False
+    if clogged:
+        connection.transport.take(80_000)
+    else:
+        handler.handled[0].respond(200, TEXT, b"")
+    while connection.transport.stops_reading():
         handler.handled[-1].respond(200, TEXT, b"")
+        connection.feed()
+
+
+@pytest.mark.parametrize("last", [GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), GET + b"nonsense\r\n"])
+def test_bytes_behind_the_last_request_do_not_stop_reading(last: bytes) -> None:
+    """They are dropped at once: a client that sends them can still be seen leaving."""
+    handler, connection = held()
+    connection.feed(last, *[b"x" * 65536] * 10)
     assert connection.transport.reading
+    assert len(handler.handled) == 1
+    connection.finish()
+    assert handler.handled[0].finished
+
+
+def test_limits_start_anew_with_each_request() -> None:
+    """A hundred long heads in two parts, a hundred wasteful chunked bodies: none pays for those before."""
+    handler = Recorder()
+    connection = VirtualConnection(handler)
+    for _ in range(100):
+        connection.feed(GET[:-2] + b"X-A: " + b"a" * 3000, b"a\r\n\r\n")
+        connection.feed(CHUNKED[: -len(b"0\r\nX-Trailer: yes\r\n\r\n")], b"0\r\nX-T: " + b"a" * 3000, b"\r\n\r\n")
+    assert len(handler.handled) == 200
+    assert connection.open
 
 
 def test_admission_is_asked_before_the_body_is_there() -> None:
@@ -280,6 +316,9 @@ def test_a_refused_request_is_closed_when_it_has_a_body(raw: bytes, closes: bool
     assert (reply.status, reply.body, handler.handled) == (401, b"no", [])
     assert reply.headers.get("connection") == ("close" if closes else None)
     assert connection.open is not closes
+    if raw == POST[:-3]:
+        # The client is still sending: it must be able to read the answer first.
+        assert not connection.transport.closing
 
 
 def test_continue_is_said_after_admission_only() -> None:
@@ -303,11 +342,13 @@ def test_continue_is_not_said_to_who_does_not_wait() -> None:
     """RFC 9110 §10.1.1: may be left out when the body is already coming; never said to HTTP/1.0."""
     whole = VirtualConnection(Recorder())
     whole.feed(POST[:-9] + b"\r\nExpect: 100-continue\r\n\r\nhello")
+    begun = VirtualConnection(Recorder())
+    begun.feed(POST[:-9] + b"\r\nExpect: 100-continue\r\n\r\nhe", b"llo")
     old = VirtualConnection(Recorder())
     old.feed(POST[:-9].replace(b"1.1", b"1.0") + b"\r\nExpect: 100-continue\r\n\r\n", b"hello")
-    assert b"100 Continue" not in whole.sent + old.sent
-    assert whole.sent.endswith(b"hello")
-    assert old.sent.endswith(b"hello")
+    for connection in (whole, begun, old):
+        assert b"100 Continue" not in connection.sent
+        assert connection.sent.endswith(b"hello")
 
 
 def test_continue_waits_for_the_answer_before() -> None:
@@ -392,6 +433,26 @@ def test_a_finished_exchange_does_nothing_more() -> None:
     connection.lose()
     use_all(handler.handled[1])
     assert connection.sent == sent
+
+
+def test_a_finished_exchange_forgets_its_callbacks() -> None:
+    """Whoever keeps an exchange does not keep the stream that answered it."""
+    handler, connection = held()
+    connection.feed(GET)
+
+    class Owner:
+        def gone(self) -> None:
+            pass
+
+        def flow(self, stop: bool) -> None:
+            pass
+
+    owner = Owner()
+    handler.handled[0].on_gone, handler.handled[0].on_flow = owner.gone, owner.flow
+    remains = weakref.ref(owner)
+    handler.handled[0].respond(200, TEXT, b"")
+    del owner
+    assert remains() is None
 
 
 def test_answering_out_of_order_is_a_bug_that_says_so() -> None:

@@ -150,6 +150,25 @@ def test_an_aborted_stream_is_seen_as_cut(make_loop: MakeLoop) -> None:
     run_on(make_loop, main())
 
 
+def test_a_second_signal_resets_what_would_look_complete(make_loop: MakeLoop) -> None:
+    """P5: an HTTP/1.0 stream cut by the server ends in a reset, whoever cut it."""
+    handler = held()
+
+    async def main() -> None:
+        async with serving(handler) as site:
+            client = await site.connect()
+            await client.send(OLD_GET)
+            exchange = await handler.arrivals.get()
+            exchange.start(200, TEXT)
+            exchange.write(b"half")
+            await client.reader.readuntil(b"half")
+            site.connections[0].abort()
+            with pytest.raises(ConnectionResetError):
+                await client.read_rest()
+
+    run_on(make_loop, main())
+
+
 def test_churn_leaves_nothing_behind(make_loop: MakeLoop) -> None:
     """F65: connections that come and go in every state."""
     handler = held()
@@ -232,10 +251,12 @@ def test_a_second_signal_ends_everything(make_loop: MakeLoop) -> None:
     run_on(make_loop, main())
 
 
-def test_nothing_keeps_a_lost_connection(make_loop: MakeLoop) -> None:
-    """A handler may keep its exchange for ever: the connection goes without the garbage collector, its transport too
-    (the standard library's own is a circle in itself, so that one is collected here)."""
+@pytest.mark.parametrize("kept", [False, True])
+def test_nothing_keeps_a_lost_connection(make_loop: MakeLoop, kept: bool) -> None:
+    """Handlers may keep exchanges, hosts connections: the rest goes without the garbage collector, but for the
+    standard library's transport, which is a circle in itself."""
     handler = held()
+    keeper: list[object] = []
 
     async def main() -> None:
         async with serving(handler) as site:
@@ -250,13 +271,15 @@ def test_nothing_keeps_a_lost_connection(make_loop: MakeLoop) -> None:
             for connection in site.connections:
                 ours.append(weakref.ref(connection))
                 theirs.append(weakref.ref(connection._transport))
+                if kept:
+                    keeper.append(connection)
             del connection
             for client in clients:
                 await client.close()
             await site.alone()
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            assert [reference() for reference in ours] == [None] * 4
+            assert [reference() for reference in ours] == [None] * 4 or kept
             gc.collect()
             assert [reference() for reference in theirs] == [None] * 4
 
@@ -283,12 +306,15 @@ def test_small_writes_are_not_delayed(make_loop: MakeLoop) -> None:
     assert run_on(make_loop, main()) != 0
 
 
-def test_a_refusal_arrives_although_the_client_is_still_sending(make_loop: MakeLoop) -> None:
-    """F69, RFC 9112 §9.6: 413 is read in full while megabytes are on their way; no reset takes it away."""
-    limits = ServerLimits(max_body_bytes=1000)
+@pytest.mark.parametrize("status", [401, 413])
+def test_a_refusal_arrives_although_the_client_is_still_sending(make_loop: MakeLoop, status: int) -> None:
+    """F69, RFC 9112 §9.6: 413 or 401 is read in full while megabytes are on their way; no reset takes it away."""
+    limits = ServerLimits(max_body_bytes=1000 if status == 413 else 10_000_000)
+    handler = Recorder()
+    handler.gate = lambda request: (401, TEXT, b"who are you?")
 
     async def main() -> list[bytes]:
-        async with serving(limits=limits) as site:
+        async with serving(handler, limits) as site:
             answers = []
             for _ in range(10):
                 client = await site.connect()
@@ -297,7 +323,7 @@ def test_a_refusal_arrives_although_the_client_is_still_sending(make_loop: MakeL
             return answers
 
     for answer in run_on(make_loop, main()):
-        assert parse_replies(answer, "POST")[0].status == 413
+        assert parse_replies(answer, "POST")[0].status == status
 
 
 def test_two_streams_do_not_wait_for_each_other(make_loop: MakeLoop) -> None:

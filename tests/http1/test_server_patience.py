@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from ollama_proxy.http1.server import ServerLimits
+from ollama_proxy.http1.server import Answer, Request, ServerLimits
 from tests.support.raw_client import LOOPS, TEXT, MakeLoop, Recorder, hold, parse_replies, run_on, serving
 from tests.support.virtual_connection import VirtualConnection
 
@@ -224,6 +224,54 @@ def test_a_close_that_nobody_takes_is_ended() -> None:
     assert not connection.transport.aborted
     connection.advance(60.1)
     assert connection.transport.aborted
+
+
+def test_a_close_that_is_taken_in_part_is_ended_too() -> None:
+    """Reading a little after the close starts the patience anew once, and no more."""
+    handler = Recorder()
+    handler.answer = lambda exchange: exchange.respond(200, TEXT, b"x" * 100_000)
+    connection = VirtualConnection(handler)
+    connection.transport.stalled = True
+    connection.feed(GET.replace(b"1.1", b"1.0"))
+    assert connection.transport.closing
+    connection.advance(30.0)
+    connection.transport.take(90_000)
+    connection.advance(59.0)
+    assert not connection.transport.aborted
+    connection.advance(17.0)
+    assert connection.transport.aborted
+
+
+def test_a_client_that_leaves_with_bytes_unread_is_dropped_at_once() -> None:
+    """F63: who half-closes in the middle of a stream gets neither the rest nor our memory for it."""
+    handler = Recorder()
+    handler.answer = hold
+    connection = VirtualConnection(handler)
+    connection.feed(GET)
+    connection.transport.stalled = True
+    handler.handled[0].start(200, TEXT)
+    handler.handled[0].write(b"x" * 1000)
+    connection.finish()
+    assert connection.transport.aborted
+    assert handler.handled[0].finished
+
+
+def test_a_refusal_that_is_taken_late_still_ends_the_connection() -> None:
+    """Lingering begins when the client has read, and takes two seconds however long that was."""
+
+    class Wordy(Recorder):
+        def fault(self, request: Request | None, status: int, message: str) -> Answer:
+            return status, TEXT, b"y" * 100_000
+
+    connection = VirtualConnection(Wordy())
+    connection.transport.stalled = True
+    connection.feed(b"nonsense\r\n")
+    connection.advance(50.0)
+    connection.transport.take(200_000)
+    connection.advance(1.9)
+    assert not connection.transport.closing
+    connection.advance(0.2)
+    assert connection.transport.lost
 
 
 def test_a_connection_has_one_timer_and_moves_it_rarely() -> None:

@@ -235,6 +235,25 @@ def test_a_chunked_body_is_refused_at_the_limit() -> None:
     assert over.handled == []
 
 
+def test_a_chunked_body_has_the_same_limit_to_the_byte() -> None:
+    """10,001 bytes are one too many."""
+    connection = VirtualConnection(Recorder(), ServerLimits(max_body_bytes=10_000))
+    connection.feed(CHUNKED + b"2711\r\n", b"a" * 10_000)
+    assert connection.open
+    connection.feed(b"a")
+    assert parse_replies(connection.sent, "POST")[0].status == 413
+
+
+@pytest.mark.parametrize(
+    "endless", [b"X-A: " + b"a" * 100_000, b"a" * 100_000, b"".join(b"X-%d: 1\r\n" % n for n in range(200))]
+)
+def test_a_head_without_end_is_refused_long_before(endless: bytes) -> None:
+    """F73: a value, a name, or fields that never stop: told after what is allowed, not after what memory holds."""
+    connection = VirtualConnection(Recorder())
+    connection.feed(*pieces(head()[:-2] + endless, 1000))
+    assert parse_replies(connection.sent, "POST")[0].status == 431
+
+
 @pytest.mark.parametrize(
     "junk",
     [b"1;" + b"x" * 60_000 + b"\r\na\r\n", b"0\r\nX-Trailer: " + b"x" * 60_000, b"0\r\n" + b"A: b\r\n" * 10_000],

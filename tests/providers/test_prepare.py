@@ -342,7 +342,7 @@ bodies = st.fixed_dictionaries(
     },
 )  # fmt: skip
 relaxed = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
@@ -379,7 +379,7 @@ def test_text_and_objects_are_treated_alike(provider: str, body: dict[str, Any],
 
 @pytest.mark.parametrize("provider", list(PROVIDERS))
 @given(value=json_like)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_no_value_breaks_the_profile(provider: str, value: Any) -> None:
     """F82: a field of the wrong type is the provider's to refuse, not ours to stumble over."""
     for field in ("messages", "tools", "tool_choice", "response_format", "reasoning_effort", "reasoning", "think", "stop", "temperature", "extra_body", "chat_template_kwargs"):  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import zlib
@@ -14,11 +15,13 @@ from ollama_proxy.simulator import Simulator
 from ollama_proxy.simulator.faults import FAULTS, WORDS, find_fault
 from ollama_proxy.simulator.providers import PROVIDERS
 from tests.support.loops import play
-from tests.support.sim_kit import MODELS, Got, chat, events, fetch
+from tests.support.sim_kit import MODELS, Got, SteadyClock, chat, events, fetch
 
 Check = Callable[[Simulator, str], Awaitable[None]]
 CHECKS: dict[str, Check] = {}
 MODEL = "sim-chat"
+#: Short, so that waiting costs nothing, and still longer than a turn of the loop.
+SLOW_S = 0.002
 
 
 def says(name: str) -> Callable[[Check], Check]:
@@ -77,9 +80,6 @@ async def _(sim: Simulator, name: str) -> None:
 
 async def silence(sim: Simulator, name: str, begin: bytes) -> None:
     """The answer begins so, and nothing more is to come until the client leaves."""
-    sim.on("openai", lambda _ask: None, times=0)
-    import asyncio
-
     reader, writer = await asyncio.open_connection("127.0.0.1", sim.port)
     data = json.dumps(chat("openai", model=f"{MODEL}!{name}", stream=True)).encode()
     head = f"POST /openai/chat/completions HTTP/1.1\r\nauthorization: Bearer k-a\r\ncontent-length: {len(data)}\r\n\r\n"
@@ -125,7 +125,7 @@ async def paused(sim: Simulator, name: str, waits: int) -> None:
     assert got.complete
     arrival = sim.log[-1]
     assert arrival.finished_at is not None
-    assert arrival.finished_at - arrival.opened_at >= waits * sim_slow_s * 0.9
+    assert arrival.finished_at - arrival.opened_at >= waits * SLOW_S * 0.9
     assert "".join(texts(got)) == "".join(texts(await good(sim)))
 
 
@@ -487,15 +487,12 @@ async def _(sim: Simulator, name: str) -> None:
     assert "connection" not in got.headers
 
 
-sim_slow_s = 0.002
-
-
 @pytest.mark.parametrize("name", sorted(FAULTS))
 def test_fault_does_what_it_says(name: str) -> None:
     """Each row of the table, chosen by a word after the model's name."""
 
     async def story() -> None:
-        async with Simulator(slow_s=sim_slow_s) as sim:
+        async with Simulator(slow_s=SLOW_S, clock=SteadyClock()) as sim:
             await CHECKS[name](sim, name)
             assert name in {arrival.outcome for arrival in sim.log}
 

@@ -32,6 +32,9 @@ class MemoryTransport(asyncio.Transport):
     def resume_reading(self) -> None:
         self.reading = True
 
+    def is_reading(self) -> bool:
+        return self.reading
+
     def abort(self) -> None:
         if not self.aborted:
             self.aborted = True

@@ -9,6 +9,7 @@ import asyncio
 import base64
 import io
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPResponse, IncompleteRead
@@ -16,7 +17,7 @@ from typing import Any, cast
 
 from ollama_proxy.simulator import Simulator
 
-__all__ = ["PNG", "Got", "chat", "events", "fetch", "tool"]
+__all__ = ["PNG", "Got", "SteadyClock", "chat", "events", "fetch", "tool"]
 
 #: A data URL with the beginning of a picture.
 PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8)).decode()
@@ -31,6 +32,16 @@ MODELS = {
     "qwen": "qwen3-coder-plus",
     "openai": "sim-chat",
 }
+
+
+class SteadyClock:
+    """A wall clock that stands still, so that two answers can be compared byte by byte."""
+
+    now = staticmethod(time.monotonic)
+
+    @staticmethod
+    def wall() -> float:
+        return 1_790_000_000.0
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,9 @@ class VirtualTransport:
     def resume_reading(self) -> None:
         self.reading = True
 
+    def stops_reading(self) -> bool:
+        return not self.reading
+
     def close(self) -> None:
         self.closing = True
 

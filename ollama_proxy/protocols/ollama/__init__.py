@@ -7,6 +7,7 @@ to need more than Ollama gives, the module says which.
 from __future__ import annotations
 
 from ollama_proxy.protocols.ollama.chat import parse_chat
+from ollama_proxy.protocols.ollama.create import Created, parse_create, render_create
 from ollama_proxy.protocols.ollama.embed import parse_embed, parse_embeddings
 from ollama_proxy.protocols.ollama.errors import JSON, NDJSON, PLAIN_JSON, render_error
 from ollama_proxy.protocols.ollama.generate import parse_generate
@@ -23,20 +24,18 @@ from ollama_proxy.protocols.ollama.manage import (
     Managed,
     check_digest,
     parse_copy,
-    parse_create,
     parse_delete,
     parse_pull,
     parse_push,
     parse_web,
     refuse_copy,
     refuse_delete,
-    render_create,
     render_me,
     render_pull,
     render_push,
     render_signout,
 )
-from ollama_proxy.protocols.ollama.models import Listed, digest_of
+from ollama_proxy.protocols.ollama.models import Listed, Made, digest_of
 from ollama_proxy.protocols.ollama.names import Place, told_as, unknown_model
 from ollama_proxy.protocols.ollama.request import OllamaRequest, check_capabilities
 from ollama_proxy.protocols.ollama.show import parse_show, render_show
@@ -45,8 +44,10 @@ __all__ = [
     "JSON",
     "NDJSON",
     "PLAIN_JSON",
+    "Created",
     "Listed",
     "Loaded",
+    "Made",
     "Managed",
     "OllamaRequest",
     "Place",

@@ -1,7 +1,7 @@
-"""Owns the endpoints that manage models and accounts: pull, push, create, copy, delete, blobs, me, signout, web.
+"""Owns the shapes of the endpoints that manage models and accounts: pull, push, copy, delete, blobs, me, signout, web.
 
-Models live at their providers, so there is little to manage: a pull of a model that we serve succeeds at once (Codex
-and Home Assistant pull before they chat), the rest is refused in words that say why. Rules: Ollama 0.33's behaviour.
+Models live at their providers: weights can be neither stored nor pushed here, and that is said in Ollama's shape. What
+the other verbs do is the library's business. Rules: Ollama 0.33's behaviour.
 """
 
 from __future__ import annotations
@@ -10,62 +10,45 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ollama_proxy.errors import BadRequest, ClientError
+from ollama_proxy.errors import BadRequest, ClientError, ProxyError, UnknownModel
 from ollama_proxy.protocols.ollama.decode import decode_body
 from ollama_proxy.protocols.ollama.encode import json_bytes
 from ollama_proxy.protocols.ollama.errors import JSON, NDJSON, PLAIN_JSON, error_line, render_error
-from ollama_proxy.protocols.ollama.fields import ANY, BOOL, INT, MAP, STRING, Struct, list_of, quoted
-from ollama_proxy.protocols.ollama.names import Place, is_valid, unknown_model
+from ollama_proxy.protocols.ollama.fields import BOOL, INT, STRING, Struct, quoted
+from ollama_proxy.protocols.ollama.names import Place, is_valid, told_as, unknown_model
 from ollama_proxy.types import Headers
 
 __all__ = [
+    "NAMED",
+    "Answer",
     "Managed",
     "check_digest",
+    "lines",
+    "managed",
     "parse_copy",
-    "parse_create",
     "parse_delete",
     "parse_pull",
     "parse_push",
     "parse_web",
+    "progress",
     "refuse_copy",
     "refuse_delete",
-    "render_create",
     "render_me",
     "render_pull",
     "render_push",
     "render_signout",
+    "type_of",
 ]
 
+#: Status, headers, body.
 Answer = tuple[int, Headers, bytes]
 
-_NAMED = {"model": STRING, "name": STRING}
-_PULL = Struct("PullRequest", {**_NAMED, "insecure": BOOL, "username": STRING, "password": STRING, "stream": BOOL})
+#: The two fields in which a verb may name its model.
+NAMED = {"model": STRING, "name": STRING}
+_PULL = Struct("PullRequest", {**NAMED, "insecure": BOOL, "username": STRING, "password": STRING, "stream": BOOL})
 _PUSH = Struct("PushRequest", _PULL.fields)
-_DELETE = Struct("DeleteRequest", _NAMED)
+_DELETE = Struct("DeleteRequest", NAMED)
 _COPY = Struct("CopyRequest", {"source": STRING, "destination": STRING})
-_CREATE = Struct(
-    "CreateRequest",
-    {
-        **_NAMED,
-        "from": STRING,
-        "files": MAP,
-        "adapters": MAP,
-        "draft_files": MAP,
-        "template": STRING,
-        "system": STRING,
-        "license": ANY,
-        "parameters": MAP,
-        "messages": list_of("api.Message"),
-        "renderer": STRING,
-        "parser": STRING,
-        "requires": STRING,
-        "remote_host": STRING,
-        "quantize": STRING,
-        "draft_quantize": STRING,
-        "info": MAP,
-        "stream": BOOL,
-    },
-)
 _SEARCH = Struct("WebSearchRequest", {"query": STRING, "max_results": INT, "url": STRING})
 _DIGEST = re.compile(r"sha256[:-][0-9a-fA-F]{64}")
 _PULL_STAGES = ("pulling manifest", "verifying sha256 digest", "writing manifest", "success")
@@ -83,26 +66,16 @@ class Managed:
 
 def parse_pull(body: bytes) -> Managed:
     """The request in a body of /api/pull. Raises: BadRequest."""
-    return _managed(_PULL.read(decode_body(body)), "invalid model name")
+    return managed(_PULL.read(decode_body(body)), "invalid model name")
 
 
 def parse_push(body: bytes) -> Managed:
     """The request in a body of /api/push. Raises: BadRequest."""
-    return _managed(_PUSH.read(decode_body(body)), "model is required")
+    return managed(_PUSH.read(decode_body(body)), "model is required")
 
 
-def parse_create(body: bytes) -> Managed:
-    """The request in a body of /api/create. Raises: BadRequest."""
-    given = _CREATE.read(decode_body(body))
-    managed = _managed(given, "invalid model name")
-    if not is_valid(managed.model):
-        raise BadRequest("invalid model name")
-    if not (given.get("from") or given.get("files")):
-        raise BadRequest("neither 'from' or 'files' was specified")
-    return managed
-
-
-def _managed(given: dict[str, Any], nameless: str) -> Managed:
+def managed(given: dict[str, Any], nameless: str) -> Managed:
+    """Which model a verb is for. Raises: BadRequest with the text `nameless`."""
     model = given.get("model") or given.get("name") or ""
     if not model.strip():
         raise BadRequest(nameless)
@@ -111,7 +84,7 @@ def _managed(given: dict[str, Any], nameless: str) -> Managed:
 
 def parse_delete(body: bytes) -> str:
     """The model in a body of /api/delete, the caller's string. Raises: BadRequest."""
-    return _managed(_DELETE.read(decode_body(body)), "model is required").model
+    return managed(_DELETE.read(decode_body(body)), "model is required").model
 
 
 def parse_copy(body: bytes) -> tuple[str, str]:
@@ -143,14 +116,14 @@ def check_digest(digest: str) -> None:
         raise BadRequest("invalid digest format")
 
 
-def render_pull(request: Managed, *, known: bool) -> Answer:
-    """The whole answer of a pull: done at once for a model that we serve, an error for any other."""
-    if known:
-        return _progress(request, _PULL_STAGES)
-    error = unknown_model(Place.PULL, request.model)
+def render_pull(request: Managed, trouble: ProxyError | None = None) -> Answer:
+    """The whole answer of a pull: done at once for a model that we serve, `trouble` for any other."""
+    if trouble is None:
+        return progress(request, _PULL_STAGES)
+    error = told_as(Place.PULL, request.model, trouble) if isinstance(trouble, UnknownModel) else trouble
     if not request.stream or error.status == BadRequest.status:
         return render_error(error)
-    return 200, _type(NDJSON), _lines(_PULL_STAGES[:1]) + error_line(error)
+    return 200, type_of(NDJSON), lines(_PULL_STAGES[:1]) + error_line(error)
 
 
 def render_push(request: Managed) -> Answer:
@@ -158,52 +131,43 @@ def render_push(request: Managed) -> Answer:
     error = BadRequest(f"nothing can be pushed: {_HERE}")
     if not request.stream:
         return render_error(error)
-    return 200, _type(NDJSON), _lines(("retrieving manifest",)) + error_line(error)
+    return 200, type_of(NDJSON), lines(("retrieving manifest",)) + error_line(error)
 
 
-def render_create(request: Managed) -> Answer:
-    """The whole answer of a create: an alias does what can be done."""
-    error = BadRequest(
-        f"model {quoted(request.model)} cannot be created: {_HERE}. Add an alias to ollama-proxy.toml instead"
-    )
-    return render_error(error)
-
-
-def refuse_copy(source: str, *, known: bool) -> ClientError:
-    """The error of every copy; `known`: we serve the source."""
-    if known:
-        return BadRequest(
-            f"model {quoted(source)} cannot be copied: {_HERE}. Add an alias to ollama-proxy.toml instead"
-        )
+def refuse_copy(source: str) -> ClientError:
+    """The error of a copy of a model that nobody knows."""
     return unknown_model(Place.COPY, source)
 
 
-def refuse_delete(model: str, *, known: bool) -> ClientError:
-    """The error of every delete; `known`: we serve the model."""
-    return (
-        BadRequest(f"model {quoted(model)} cannot be deleted: {_HERE}") if known else unknown_model(Place.DELETE, model)
-    )
+def refuse_delete(model: str, *, fixed: bool = False) -> ClientError:
+    """The error of a delete of a model that is not in the lists; `fixed`: it stands in the settings file."""
+    if fixed:
+        return BadRequest(f"model {quoted(model)} stands in ollama-proxy.toml; take it out there")
+    return unknown_model(Place.DELETE, model)
 
 
 def render_me() -> Answer:
     """A user, so that clients do not ask people to sign in to ollama.com."""
-    return 200, _type(JSON), json_bytes(_USER)
+    return 200, type_of(JSON), json_bytes(_USER)
 
 
 def render_signout() -> Answer:
     """Nobody is signed in, and nothing more has to be done."""
-    return 200, _type(JSON), b"null"
+    return 200, type_of(JSON), b"null"
 
 
-def _progress(request: Managed, stages: tuple[str, ...]) -> Answer:
+def progress(request: Managed, stages: tuple[str, ...]) -> Answer:
+    """The stages, as a stream or as the last of them."""
     if request.stream:
-        return 200, _type(NDJSON), _lines(stages)
-    return 200, _type(PLAIN_JSON), json_bytes({"status": stages[-1]})
+        return 200, type_of(NDJSON), lines(stages)
+    return 200, type_of(PLAIN_JSON), json_bytes({"status": stages[-1]})
 
 
-def _lines(stages: tuple[str, ...]) -> bytes:
+def lines(stages: tuple[str, ...]) -> bytes:
+    """The stages as lines of a stream."""
     return b"".join(json_bytes({"status": stage}) + b"\n" for stage in stages)
 
 
-def _type(content_type: bytes) -> Headers:
+def type_of(content_type: bytes) -> Headers:
+    """The headers of an answer of this type."""
     return [(b"content-type", content_type)]

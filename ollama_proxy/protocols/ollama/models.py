@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ollama_proxy.types import Capability, Model
 
-__all__ = ["Listed", "capabilities", "context_of", "details", "digest_of", "family_of"]
+__all__ = ["Listed", "Made", "capabilities", "context_of", "details", "digest_of", "family_of"]
 
 #: Ollama's order.
 _ORDER = (
@@ -36,11 +36,25 @@ _MAKERS = frozenset({"meta", "text"})
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """What a name made by copy or create holds: where it comes from, and what it adds.
+
+    messages: role and content of each. parameters: Ollama's, as they were written.
+    """
+
+    source: str
+    system: str = ""
+    messages: tuple[Mapping[str, Any], ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
     """One entry of our lists.
 
     name: as listed, `provider:id` or an alias. digest: 64 hex digits, see digest_of. modified_at: epoch seconds, the
     same at every call. size: bytes; nobody here has any. remote_host: the provider's address; "" hides it.
+    made: for a name of our own.
     """
 
     name: str
@@ -49,6 +63,7 @@ class Listed:
     modified_at: float
     size: int = 0
     remote_host: str = ""
+    made: Made | None = None
 
 
 def digest_of(name: str, model: Model) -> str:

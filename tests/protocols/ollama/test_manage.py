@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ollama_proxy.errors import BadRequest
+from ollama_proxy.errors import BadRequest, UnknownModel
 from ollama_proxy.protocols.ollama import (
     Managed,
     check_digest,
@@ -31,7 +31,7 @@ NDJSON = [(b"content-type", b"application/x-ndjson")]
 
 def test_a_known_model_is_pulled_at_once() -> None:
     """C164: Codex and Home Assistant pull before they chat."""
-    status, headers, body = render_pull(parse_pull(dumps({"model": M})), known=True)
+    status, headers, body = render_pull(parse_pull(dumps({"model": M})), None)
     assert (status, headers) == (200, NDJSON)
     stages = [line["status"] for line in lines_of(body)]
     assert (stages[0], stages[-1]) == ("pulling manifest", "success")
@@ -39,22 +39,22 @@ def test_a_known_model_is_pulled_at_once() -> None:
 
 def test_a_pull_in_one_piece_says_success() -> None:
     """C165."""
-    status, headers, body = render_pull(parse_pull(dumps({"model": M, "stream": False})), known=True)
+    status, headers, body = render_pull(parse_pull(dumps({"model": M, "stream": False})), None)
     assert (status, headers, body) == (200, [(b"content-type", b"application/json")], b'{"status":"success"}')
 
 
 def test_an_unknown_model_cannot_be_pulled() -> None:
     """C166."""
     words = {"error": "pull model manifest: file does not exist"}
-    status, _, body = render_pull(Managed("nope", stream=True), known=False)
+    status, _, body = render_pull(Managed("nope", stream=True), UnknownModel("model not found"))
     assert (status, lines_of(body)) == (200, [{"status": "pulling manifest"}, words])
-    status, _, body = render_pull(Managed("nope", stream=False), known=False)
+    status, _, body = render_pull(Managed("nope", stream=False), UnknownModel("model not found"))
     assert (status, json.loads(body)) == (500, words)
 
 
 def test_a_name_that_can_be_nothing_is_told_before_the_stream() -> None:
     """Real status, as for every bad name."""
-    status, _, body = render_pull(Managed("a b", stream=True), known=False)
+    status, _, body = render_pull(Managed("a b", stream=True), UnknownModel("model not found"))
     assert (status, body) == (400, b'{"error":"invalid model name"}')
 
 
@@ -98,11 +98,41 @@ def test_create_needs_something_to_start_from() -> None:
         parse_create(dumps({"model": "a b", "from": M}))
 
 
-def test_create_points_to_aliases() -> None:
-    """That is what can be had here."""
-    status, _, body = render_create(parse_create(dumps({"model": "mine", "from": M})))
-    assert status == 400
-    assert "ollama-proxy.toml" in json.loads(body)["error"]
+def test_create_reads_what_a_modelfile_says() -> None:
+    """System prompt, messages and parameters arrive in the hub's shape, the parameters also as written."""
+    body = {
+        "model": "mine",
+        "from": M,
+        "system": "Be brief.",
+        "parameters": {"temperature": 0.5, "num_predict": 7, "num_ctx": 4096, "stop": ["x"], "seed": None},
+        "messages": [{"role": "User", "content": "hi"}],
+        "template": "{{ .Prompt }}",
+        "license": ["free"],
+    }
+    created = parse_create(dumps(body))
+    assert (created.managed.model, created.source, created.system) == ("mine", M, "Be brief.")
+    assert created.defaults == {"temperature": 0.5, "max_tokens": 7, "stop": ["x"]}
+    assert created.parameters == {"temperature": 0.5, "num_predict": 7, "num_ctx": 4096, "stop": ["x"]}
+    assert list(created.messages) == [{"role": "user", "content": "hi"}]
+
+
+@pytest.mark.parametrize("field", ["files", "adapters", "draft_files", "quantize"])
+def test_create_refuses_what_needs_weights(field: str) -> None:
+    """Nothing pretends success without effect."""
+    value = "q4_0" if field == "quantize" else {"a.gguf": "sha256:0"}
+    with pytest.raises(BadRequest, match="weights"):
+        parse_create(dumps({"model": "mine", "from": M, field: value}))
+
+
+def test_create_ends_in_success() -> None:
+    """C169: progress as Ollama streams it, or its last object."""
+    stream = render_create(parse_create(dumps({"model": "mine", "from": M, "system": "x"})))
+    stages = [line["status"] for line in lines_of(stream[2])]
+    assert stages[0].startswith("using existing layer sha256:")
+    assert stages[1].startswith("creating new layer sha256:")
+    assert stages[-2:] == ["writing manifest", "success"]
+    whole = render_create(parse_create(dumps({"model": "mine", "from": M, "stream": False})))
+    assert json.loads(whole[2]) == {"status": "success"}
 
 
 @pytest.mark.parametrize(
@@ -122,17 +152,16 @@ def test_copy_names_what_is_wrong(source: str, destination: str, words: str) -> 
 def test_copy_of_an_unknown_model() -> None:
     """C171."""
     assert parse_copy(dumps({"source": "nope", "destination": "x"})) == ("nope", "x")
-    error = refuse_copy("nope", known=False)
+    error = refuse_copy("nope")
     assert (error.status, error.message) == (404, 'model "nope" not found')
-    assert refuse_copy(M, known=True).status == 400
 
 
 def test_delete_of_an_unknown_model() -> None:
     """C172."""
-    error = refuse_delete("nope", known=False)
+    error = refuse_delete("nope")
     assert (error.status, error.message) == (404, "model 'nope' not found")
-    assert refuse_delete("a b", known=False).message == 'name "a b" is invalid'
-    assert refuse_delete(M, known=True).status == 400
+    assert refuse_delete("a b").message == 'name "a b" is invalid'
+    assert "ollama-proxy.toml" in refuse_delete(M, fixed=True).message
 
 
 @pytest.mark.parametrize("digest", ["sha256:" + "0" * 64, "sha256-" + "aF" * 32])

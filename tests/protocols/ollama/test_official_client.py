@@ -73,7 +73,5 @@ def test_it_reads_embeddings_and_pulls() -> None:
     request = parse_embed(dumps({"model": "m", "input": "x"}), FakeClock())
     reply = request.call.face.render_answer(b'{"data":[{"embedding":[1,0]}]}')
     assert ollama.EmbedResponse(**json.loads(reply)).embeddings == [[1, 0]]
-    progress = [
-        ollama.ProgressResponse(**line) for line in lines_of(render_pull(Managed("m", stream=True), known=True)[2])
-    ]
+    progress = [ollama.ProgressResponse(**line) for line in lines_of(render_pull(Managed("m", stream=True))[2])]
     assert progress[-1].status == "success"
