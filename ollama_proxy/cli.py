@@ -6,9 +6,11 @@ Exit codes: 0 for a good end, 1 where something that was looked at is not well, 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import errno
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,7 +24,8 @@ from ollama_proxy.texts import Texts
 if TYPE_CHECKING:
     import socket
 
-    from ollama_proxy.server.assembly import Proxy
+    from ollama_proxy.secret import Scrubber
+    from ollama_proxy.server.proxy import Proxy
 
 __all__ = ["main"]
 
@@ -87,7 +90,8 @@ def _refuse(error: SettingsError, settings: Settings) -> int:
 
 
 def _serve(settings: Settings) -> int:
-    from ollama_proxy.server.assembly import scrubber_of
+    from ollama_proxy.secret import Scrubber
+    from ollama_proxy.server.assembly import secrets_of
     from ollama_proxy.telemetry import setup_logging
 
     texts = Texts(korean=settings.korean)
@@ -95,10 +99,11 @@ def _serve(settings: Settings) -> int:
     if listener is None:
         return 2
     settings = replace(settings, port=listener.getsockname()[1])
-    logs = setup_logging(settings.log_level, scrubber_of(settings))
+    scrubber = Scrubber(secrets_of(settings))
+    logs = setup_logging(settings.log_level, scrubber)
     try:
         with _demo(settings) as demo_url:
-            _run(settings, texts, listener, demo_url)
+            _run(settings, texts, listener, demo_url, scrubber)
     finally:
         listener.close()
         logs.stop()
@@ -119,15 +124,22 @@ def _demo(settings: Settings) -> Iterator[str | None]:
         yield simulator.base_url("demo")
 
 
-def _run(settings: Settings, texts: Texts, listener: socket.socket, demo_url: str | None) -> None:
+def _run(settings: Settings, texts: Texts, listener: socket.socket, demo_url: str | None, scrubber: Scrubber) -> None:
     from ollama_proxy.http1.server import protocol_factory
-    from ollama_proxy.server.assembly import Proxy, server_limits
+    from ollama_proxy.server.assembly import server_limits
     from ollama_proxy.server.host import Host
+    from ollama_proxy.server.proxy import Proxy
 
-    proxy = Proxy(settings, demo_url=demo_url)
+    def read_settings() -> Settings:
+        # Where we listen and keep our state cannot change while we run.
+        return replace(load(), host=settings.host, port=settings.port, data_dir=settings.data_dir)
+
+    proxy = Proxy(settings, scrubber=scrubber, demo_url=demo_url, read_settings=read_settings)
 
     async def start() -> None:
         await proxy.start()
+        if hasattr(signal, "SIGHUP"):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, proxy.reload)
         # Signals are ours by now: whoever reads that we listen may stop us well.
         _show_start(proxy, texts)
 
@@ -162,11 +174,13 @@ def _show_start(proxy: Proxy, texts: Texts) -> None:
     settings = proxy.settings
     rows = [
         Row(channel.name, channel.provider.title, len(channel.pool.snapshot(0.0)))
-        for channel in proxy.channels.values()
+        for channel in proxy.parts.channels.values()
         if channel.name != DEMO
     ]
     offers = [Row(p.name, p.title, 0, p.keys_variable, p.key_page) for p in load_providers().values() if p.seed]
-    unknown = [texts("unknown_provider", variable=f"{n.upper().replace('-', '_')}_API_KEYS") for n in proxy.unknown]
+    unknown = [
+        texts("unknown_provider", variable=f"{n.upper().replace('-', '_')}_API_KEYS") for n in proxy.parts.unknown
+    ]
     show_start(Console(), texts, settings, address_of(settings), rows, offers, unknown)
     sys.stdout.flush()
 

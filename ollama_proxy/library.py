@@ -84,10 +84,15 @@ class Library:
     def __init__(self, aliases: Mapping[str, str] | None = None) -> None:
         """aliases: the settings' own."""
         self._made: dict[str, tuple[str, Recipe]] = {}
-        for name, source in (aliases or {}).items():
-            self._made[_key(name)] = name, Recipe(source, fixed=True)
         self._hidden: set[str] = set()
         self._kept: set[str] = set()
+        self.fix(aliases or {})
+
+    def fix(self, aliases: Mapping[str, str]) -> None:
+        """The settings' aliases, in place of the ones before."""
+        self._made = {key: made for key, made in self._made.items() if not made[1].fixed}
+        for name, source in aliases.items():
+            self._made[_key(name)] = name, Recipe(source, fixed=True)
 
     # --- made names ---------------------------------------------------------------------------------------------------
 

@@ -56,11 +56,18 @@ class Secret:
 class Scrubber:
     """Masks known keys, and whatever looks like one, in text on its way out."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_known", "_values")
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        known = sorted({v.encode() for v in values if len(v) >= _SHORTEST}, key=len, reverse=True)
-        self._known = re.compile(b"|".join(re.escape(v) for v in known)) if known else None
+        self._values: set[bytes] = set()
+        self._known: re.Pattern[bytes] | None = None
+        self.learn(values)
+
+    def learn(self, values: Iterable[str]) -> None:
+        """More keys to mask; what was known stays known, since old text may still be on its way."""
+        self._values |= {value.encode() for value in values if len(value) >= _SHORTEST}
+        longest_first = sorted(self._values, key=len, reverse=True)
+        self._known = re.compile(b"|".join(map(re.escape, longest_first))) if longest_first else None
 
     def scrub(self, text: bytes) -> bytes:
         """The text with every key replaced by `[key]`."""

@@ -136,6 +136,8 @@ class Settings:
     timeouts: Timeouts = field(default_factory=Timeouts)
     limits: Limits = field(default_factory=Limits)
     slips: tuple[str, ...] = ()
+    #: The files that were looked for; a change of one of them is a change of the settings.
+    sources: tuple[Path, ...] = ()
 
     @property
     def loopback(self) -> bool:
@@ -152,7 +154,8 @@ def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
     real = dict(os.environ if environ is None else environ)
     values = {**_read_dotenv(folder / ".env"), **real}
     config_path = values.get("OLLAMA_PROXY_CONFIG")
-    config = _read_toml(folder / (config_path or "ollama-proxy.toml"), required=bool(config_path))
+    config_file = folder / (config_path or "ollama-proxy.toml")
+    config = _read_toml(config_file, required=bool(config_path))
     host = _text(values, "HOST") or str(config.get("host", "127.0.0.1"))
     port = _port(values, config)
     token = _token(values, host)
@@ -172,6 +175,7 @@ def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
         timeouts=_numbers(Timeouts, config, "timeouts"),
         limits=_numbers(Limits, config, "limits"),
         slips=tuple(_slips(values)),
+        sources=(folder / ".env", config_file),
     )
 
 

@@ -14,12 +14,12 @@ from rich.table import Table
 from ollama_proxy import OLLAMA_VERSION, __version__
 from ollama_proxy.channel import Channel
 from ollama_proxy.errors import UpstreamError
+from ollama_proxy.upstream import Transport
 from ollama_proxy.outcome import Kind, Reply
 from ollama_proxy.pool import KeyPool, Lease
-from ollama_proxy.server.assembly import Proxy, scrubber_of
+from ollama_proxy.server.proxy import Proxy
 from ollama_proxy.settings import Settings
 from ollama_proxy.texts import Texts
-from ollama_proxy.upstream import Transport
 
 __all__ = ["run"]
 
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _keys(proxy: Proxy, console: Console, texts: Texts) -> int:
-    if not proxy.channels:
+    if not proxy.parts.channels:
         console.print(texts("no_key_to_test"))
         return 1
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
@@ -49,12 +49,12 @@ async def _keys(proxy: Proxy, console: Console, texts: Texts) -> int:
     table.add_column(texts("key_state"))
     well = True
     try:
-        for channel in proxy.channels.values():
+        for channel in proxy.parts.channels.values():
             for label, said in await _test_channel(proxy, channel):
                 well = well and not said
                 table.add_row(label, f"[red]{escape(said)}[/]" if said else f"[green]{texts('key_ok')}[/]")
     finally:
-        await proxy.upstream.close()
+        await proxy.lasting.upstream.close()
     console.print(table)
     return 0 if well else 1
 
@@ -62,7 +62,7 @@ async def _keys(proxy: Proxy, console: Console, texts: Texts) -> int:
 async def _test_channel(proxy: Proxy, channel: Channel) -> list[tuple[str, str]]:
     """(label, what is wrong with the key or "") for every key; asks for the model list, which costs no quota."""
     keys = proxy.settings.providers[channel.name].keys
-    scrubber = scrubber_of(proxy.settings)
+    scrubber = proxy.lasting.scrubber
     found = []
     for key in keys:
         lease = KeyPool(channel.name, [key]).acquire("", None, 0.0, 0.0)
@@ -77,7 +77,7 @@ async def _test(proxy: Proxy, channel: Channel, lease: Lease) -> str:
         return ""
     proxy_url = channel.proxies.get(lease.key.label)
     try:
-        reply = await proxy.upstream.send(
+        reply = await proxy.lasting.upstream.send(
             "GET",
             provider.list_base_url,
             provider.models_path,
@@ -94,7 +94,7 @@ async def _test(proxy: Proxy, channel: Channel, lease: Lease) -> str:
         return error.message
     if reply.status == 200:
         return ""
-    outcome = provider.classify(Reply(reply.status, reply.headers, body), "", proxy.clock.wall())
+    outcome = provider.classify(Reply(reply.status, reply.headers, body), "", proxy.lasting.clock.wall())
     # A host without a list says nothing about the key.
     return "" if outcome.kind is Kind.CALLER else outcome.said or outcome.kind.value
 
@@ -103,15 +103,15 @@ async def _test(proxy: Proxy, channel: Channel, lease: Lease) -> str:
 
 
 async def _models(proxy: Proxy, console: Console, only: str | None) -> int:
-    proxy.refresh.restore()
+    proxy.parts.refresh.restore()
     try:
-        wrong = await proxy.refresh.once()
+        wrong = await proxy.parts.refresh.once()
     finally:
-        proxy.documents.close()
-        await proxy.upstream.close()
+        proxy.lasting.documents.close()
+        await proxy.lasting.upstream.close()
     for name, said in wrong.items():
         print(f"{name}: {said}", file=sys.stderr)  # noqa: T201 — a command's own words
-    for model in sorted(proxy.catalog.all(), key=lambda m: m.name):
+    for model in sorted(proxy.lasting.catalog.all(), key=lambda m: m.name):
         if only is None or model.provider == only.lower():
             console.print(model.name, markup=False, highlight=False, soft_wrap=True)
     return 1 if wrong else 0
@@ -133,18 +133,18 @@ async def _doctor(proxy: Proxy, console: Console, texts: Texts) -> int:
 
     line("ollama-proxy", "", f"{__version__}, Ollama {OLLAMA_VERSION}, Python {sys.version.split()[0]}")
     line("TLS", "", ssl.OPENSSL_VERSION)
-    line("DATA_DIR", proxy.documents.trouble, str(settings.data_dir))
+    line("DATA_DIR", proxy.lasting.documents.trouble, str(settings.data_dir))
     line(f"PORT {settings.port}", _port_problem(settings), settings.host)
-    for name in proxy.unknown:
+    for name in proxy.parts.unknown:
         line(name, texts("unknown_provider", variable=f"{name.upper()}_API_KEYS"))
-    if not proxy.channels:
+    if not proxy.parts.channels:
         line(texts("keys"), texts("no_key_to_test"))
     try:
-        for channel in proxy.channels.values():
+        for channel in proxy.parts.channels.values():
             for label, said in await _test_channel(proxy, channel):
                 line(label, said, channel.provider.base_url)
     finally:
-        await proxy.upstream.close()
+        await proxy.lasting.upstream.close()
     return 0 if well else 1
 
 

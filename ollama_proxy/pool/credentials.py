@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from ollama_proxy.pool.rules import PoolRules
 from ollama_proxy.pool.slot import Slot
 
-__all__ = ["is_last_hope", "must_die", "pardon", "strike"]
+__all__ = ["declare_dead", "is_last_hope", "must_die", "pardon", "strike"]
 
 
 def strike(slot: Slot, now: float, rules: PoolRules) -> None:
@@ -42,8 +42,14 @@ def is_last_hope(slot: Slot, slots: Iterable[Slot]) -> bool:
 
 
 def pardon(slot: Slot, now: float, rules: PoolRules) -> None:
-    """A dead key lives again, with one strike left: a single further refusal and it is dead for good."""
+    """A dead key lives again, with one strike left at most: a single further refusal and it is dead for good."""
     slot.died_at = None
-    slot.revived_at = slot.last_strike = now
-    slot.strikes = rules.proven_key_strikes - 1
-    slot.first_strike = min(slot.first_strike, now - rules.proven_key_span_s)
+    slot.revived_at = now
+    slot.strikes = min(slot.strikes, rules.proven_key_strikes - 1)
+
+
+def declare_dead(slot: Slot, at: float, rules: PoolRules) -> None:
+    """The key died at a moment of which another process tells."""
+    slot.died_at = slot.last_strike = at
+    slot.first_strike = at - rules.proven_key_span_s
+    slot.strikes = rules.proven_key_strikes

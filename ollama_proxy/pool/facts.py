@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from ollama_proxy.outcome import Kind, Scope
 from ollama_proxy.pool.cell import Cell
-from ollama_proxy.pool.credentials import is_last_hope
+from ollama_proxy.pool.credentials import declare_dead, is_last_hope
 from ollama_proxy.pool.rules import HIGHEST_LEVEL, PoolRules, believed_wait
 from ollama_proxy.pool.slot import CREDENTIAL_SCOPE, Slot
 from ollama_proxy.pool.state import PoolState
@@ -125,7 +125,7 @@ def _apply_life(state: PoolState, slot: Slot, fact: Fact, at: float) -> None:
             slot.died_at = None
         slot.revived_at = at if slot.revived_at is None else max(at, slot.revived_at)
     elif slot.died_at is None and at > (slot.revived_at or -math.inf) and not is_last_hope(slot, state.slots):
-        slot.died_at = at
+        declare_dead(slot, at, state.rules)
 
 
 def _apply_rest(state: PoolState, slot: Slot | None, fact: Fact, now: float, wall: float) -> None:

@@ -60,7 +60,14 @@ def load(
         tables[name] = join(tables.get(name, {}), table)
     wanted = tables if only is None else {name: tables[name] for name in only if name in tables}
     known = known_models()
-    return {name: _provider(name, table, known) for name, table in wanted.items()}
+    return {name: _made(name, table, known) for name, table in wanted.items()}
+
+
+def _made(name: str, table: Mapping[str, Any], known: KnownModels) -> Provider:
+    try:
+        return _provider(name, table, known)
+    except (AttributeError, KeyError, TypeError, ValueError, re.error) as error:
+        raise SettingsError(f"ollama-proxy.toml: [providers.{name}] cannot be used: {error}") from None
 
 
 def _provider(name: str, table: Mapping[str, Any], known: KnownModels) -> Provider:

@@ -29,13 +29,13 @@ def read_table(name: str) -> dict[str, Any]:
 
 
 def join(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Both tables in one: lists are joined (`over` first), tables joined likewise, single values taken from `over`."""
+    """Both tables in one: lists of words are joined (`over` first), tables likewise; other values are `over`'s."""
     joined = dict(under)
     for key, value in over.items():
         old = joined.get(key)
         if isinstance(old, dict) and isinstance(value, Mapping):
             joined[key] = join(old, value)
-        elif isinstance(old, list) and isinstance(value, list):
+        elif isinstance(old, list) and isinstance(value, list) and not any(isinstance(v, int | float) for v in value):
             joined[key] = [*value, *old]
         else:
             joined[key] = value

@@ -43,14 +43,18 @@ class App:
     """
 
     def __init__(self, routes: list[Route], access: Access, origins: Origins, hosts: HostCheck) -> None:
-        self._table = Table(routes)
-        self._access = access
-        self._origins = origins
-        self._hosts = hosts
+        self.use(routes, access, origins, hosts)
         self._tasks: set[asyncio.Task[None]] = set()
         # Ids are unique within a run, and runs do not collide.
         self._ids = map(f"req_{secrets.token_hex(6)}%08x".__mod__, itertools.count(1))
         self.draining = False
+
+    def use(self, routes: list[Route], access: Access, origins: Origins, hosts: HostCheck) -> None:
+        """These rules and routes from the next request on."""
+        self._table = Table(routes)
+        self._access = access
+        self._origins = origins
+        self._hosts = hosts
 
     # --- what the HTTP protocol calls ---------------------------------------------------------------------------------
 

@@ -1,20 +1,20 @@
-"""Puts the parts together, once, from the settings; starts and stops what runs in the background."""
+"""Puts the parts together from the settings: which providers, which routes, which rules at the door. Starts nothing.
+
+`Lasting` is what goes on when the settings change while running: the pools with all they know, the catalogue, the open
+connections. Everything else is made anew from new settings and takes the place of what was there.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from ollama_proxy.catalog import Catalog
 from ollama_proxy.channel import Channel
-from ollama_proxy.clock import Clock, SystemClock
+from ollama_proxy.clock import Clock
 from ollama_proxy.errors import SettingsError
 from ollama_proxy.gateway import Gateway
 from ollama_proxy.http1.server import ServerLimits
@@ -26,28 +26,23 @@ from ollama_proxy.routing import Router
 from ollama_proxy.secret import Scrubber, Secret
 from ollama_proxy.server import library_api, ollama_api, openai_api, own_api
 from ollama_proxy.server.access import Access, HostCheck, Origins
-from ollama_proxy.server.app import App
-from ollama_proxy.server.services import LIBRARY, Services
+from ollama_proxy.server.routing_table import Route
+from ollama_proxy.server.services import Services
+from ollama_proxy.server.shelf import Shelf
 from ollama_proxy.settings import ProviderSettings, Settings
 from ollama_proxy.store import Documents
 from ollama_proxy.telemetry import Journal
 from ollama_proxy.upstream import Upstream
 
-__all__ = ["DEMO", "Proxy", "scrubber_of", "server_limits", "usable"]
+__all__ = ["DEMO", "Lasting", "Parts", "assemble", "secrets_of", "server_limits", "usable"]
 
-_log = logging.getLogger("ollama_proxy")
-_FLUSH_S = 0.5
-_FACTS_S = 1.0
-_FACTS = "pool/"
 DEMO = "demo"
 
 
-def scrubber_of(settings: Settings) -> Scrubber:
-    """Knows every secret of these settings."""
-    secrets = [key for provider in settings.providers.values() for key in provider.keys]
-    if settings.token is not None:
-        secrets.append(settings.token)
-    return Scrubber(key.reveal() for key in secrets)
+def secrets_of(settings: Settings) -> list[str]:
+    """Everything in the settings that nobody may see."""
+    keys = [key.reveal() for provider in settings.providers.values() for key in provider.keys]
+    return keys if settings.token is None else [*keys, settings.token.reveal()]
 
 
 def server_limits(settings: Settings) -> ServerLimits:
@@ -63,150 +58,118 @@ def usable(settings: Settings) -> tuple[dict[str, ProviderSettings], list[str]]:
     return wanted, [name for name in settings.providers if name not in wanted]
 
 
-class Proxy:
-    """One proxy: `app` serves requests between `start` and `stop`.
+class Lasting:
+    """What outlives a change of the settings."""
 
-    demo_url: where the built-in demo model answers, for a start without any key.
-    """
-
-    def __init__(self, settings: Settings, *, clock: Clock | None = None, demo_url: str | None = None) -> None:
-        self.settings = settings
-        self.clock = clock or SystemClock()
+    def __init__(self, settings: Settings, clock: Clock, scrubber: Scrubber) -> None:
+        self.clock = clock
+        self.scrubber = scrubber
         self.journal = Journal()
         self.documents = Documents(settings.data_dir / "state.db" if settings.data_dir != Path() else None)
         self.catalog = Catalog(known_models())
-        self.channels = self._channels(demo_url)
         self.upstream = Upstream(settings.proxy_environment)
-        self.library = Library(settings.aliases)
-        self.refresh = Refresh(
-            self.channels.values(), self.catalog, self.upstream, self.clock, self.documents, settings.timeouts
-        )
-        self.services = self._services()
-        self.app = self._app()
-        self._background: list[asyncio.Task[Any]] = []
+        self.library = Library()
+        self.shelf = Shelf()
+        self.pools: dict[str, KeyPool] = {}
 
-    # --- parts --------------------------------------------------------------------------------------------------------
-
-    def _channels(self, demo_url: str | None) -> dict[str, Channel]:
-        wanted, self.unknown = usable(self.settings)
-        tables = {name: _table(own) for name, own in wanted.items()}
-        if demo_url is not None:
-            tables[DEMO] = {"title": "Demo", "base_url": demo_url}
-            wanted[DEMO] = ProviderSettings(DEMO, (Secret("demo", "demo#1"),))
-        providers = load(tables, only=wanted)
-        return {
-            name: self._channel(providers[name], own)
-            for name, own in wanted.items()
-            if own.keys or providers[name].keyless
-        }
-
-    def _channel(self, provider: Provider, own: ProviderSettings) -> Channel:
+    def pool(self, provider: Provider, own: ProviderSettings) -> KeyPool:
+        """The provider's pool; one that is there already takes the new keys and keeps what it knows of the old ones."""
         keys = own.keys or (Secret("", f"{provider.name}#0"),)
-        rules = PoolRules(rate_scope=provider.rate_scope, daily_scope=provider.daily_scope)
-        pool = KeyPool(provider.name, keys, rules, accounts=own.accounts)
-        return Channel(provider, pool, proxies=own.proxies)
+        pool = self.pools.get(provider.name)
+        if pool is None:
+            rules = PoolRules(rate_scope=provider.rate_scope, daily_scope=provider.daily_scope)
+            pool = self.pools[provider.name] = KeyPool(provider.name, keys, rules, accounts=own.accounts)
+        else:
+            pool.replace_keys(keys, self.clock.now(), own.accounts)
+        return pool
 
-    def _services(self) -> Services:
-        settings = self.settings
-        router = Router(
-            self.channels,
-            {p.name: p.keys_variable for p in load().values() if p.name not in self.channels and not p.keyless},
-            self._canonical,
-            self.library.source,
-            settings.fallbacks,
-        )
-        gateway = Gateway(
-            self.channels,
-            router.targets,
-            lambda target: self.catalog.describe(target.provider, target.model_id),
-            self.upstream,
-            self.clock,
-            self.journal,
-            scrubber_of(settings),
-            settings.timeouts,
-            settings.limits,
-        )
-        return Services(
-            settings,
-            self.clock,
-            self.channels,
-            self.catalog,
-            router,
-            gateway,
-            self.documents,
-            self.journal,
-            self.library,
-        )
 
-    def _canonical(self, provider: str, model_id: str) -> str | None:
-        model = self.catalog.find(provider, model_id)
+@dataclass(slots=True)
+class Parts:
+    """What was made from one set of settings. unknown: names of providers that mean nothing to us."""
+
+    settings: Settings
+    channels: dict[str, Channel]
+    services: Services
+    refresh: Refresh
+    access: Access
+    origins: Origins
+    hosts: HostCheck
+    routes: list[Route] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+
+def assemble(settings: Settings, lasting: Lasting, demo_url: str | None = None) -> Parts:
+    """All parts for these settings; nothing that lasts is changed before everything has been made.
+
+    demo_url: where the built-in demo model answers, for a start without any key.
+    Raises: SettingsError for a provider's table that cannot be used.
+    """
+    wanted, unknown = usable(settings)
+    providers, wanted = _providers(wanted, demo_url)
+    origins, hosts = Origins(settings.origins), HostCheck(active=settings.loopback, hostname=socket.gethostname())
+    lasting.scrubber.learn(secrets_of(settings))
+    lasting.library.fix(settings.aliases)
+    channels = {
+        name: Channel(providers[name], lasting.pool(providers[name], own), proxies=own.proxies)
+        for name, own in wanted.items()
+        if own.keys or providers[name].keyless
+    }
+    refresh = Refresh(
+        channels.values(), lasting.catalog, lasting.upstream, lasting.clock, lasting.documents, settings.timeouts
+    )
+    services = _services(settings, lasting, channels)
+    routes = [
+        *own_api.routes(services),
+        *ollama_api.routes(services),
+        *library_api.routes(services, refresh),
+        *openai_api.routes(services),
+    ]
+    return Parts(settings, channels, services, refresh, Access(settings.token), origins, hosts, routes, unknown)
+
+
+def _providers(
+    wanted: dict[str, ProviderSettings], demo_url: str | None
+) -> tuple[dict[str, Provider], dict[str, ProviderSettings]]:
+    tables = {name: _table(own) for name, own in wanted.items()}
+    if demo_url is not None:
+        tables[DEMO] = {"title": "Demo", "base_url": demo_url}
+        wanted = {**wanted, DEMO: ProviderSettings(DEMO, (Secret("demo", "demo#1"),))}
+    return load(tables, only=wanted), wanted
+
+
+def _services(settings: Settings, lasting: Lasting, channels: dict[str, Channel]) -> Services:
+    catalog, library = lasting.catalog, lasting.library
+
+    def canonical(provider: str, model_id: str) -> str | None:
+        model = catalog.find(provider, model_id)
         return None if model is None else model.id
 
-    def _app(self) -> App:
-        services, settings = self.services, self.settings
-        routes = [
-            *own_api.routes(services),
-            *ollama_api.routes(services),
-            *library_api.routes(services, self.refresh),
-            *openai_api.routes(services),
-        ]
-        hosts = HostCheck(active=settings.loopback, hostname=socket.gethostname())
-        return App(routes, Access(settings.token), Origins(settings.origins), hosts)
-
-    # --- running ------------------------------------------------------------------------------------------------------
-
-    async def start(self) -> None:
-        """Takes up what the last run knew and sets the background going."""
-        self.refresh.restore()
-        self._restore_facts()
-        self._restore_library()
-        for work in (self.refresh.run(), self.documents.keep_writing(), self._keep_facts(), self._keep_flushing()):
-            self._background.append(asyncio.create_task(work))
-
-    def drain(self) -> None:
-        """New requests are refused from now on; running ones go on."""
-        self.app.draining = True
-
-    async def stop(self) -> None:
-        """Ends the background and writes what has to outlive us."""
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
-        self._save_facts()
-        self.documents.close()
-        self.journal.flush()
-        await self.upstream.close()
-
-    async def _keep_flushing(self) -> None:
-        while True:
-            await asyncio.sleep(_FLUSH_S)
-            self.journal.flush()
-
-    async def _keep_facts(self) -> None:
-        while True:
-            await asyncio.sleep(_FACTS_S)
-            self._save_facts()
-
-    def _save_facts(self) -> None:
-        now, wall = self.clock.now(), self.clock.wall()
-        for name, channel in self.channels.items():
-            facts = channel.pool.facts(now, wall)
-            if facts or self.documents.get(_FACTS + name) is not None:
-                self.documents.put(_FACTS + name, msgspec.json.encode(facts) if facts else None)
-
-    def _restore_library(self) -> None:
-        saved = self.documents.get(LIBRARY)
-        with contextlib.suppress(msgspec.DecodeError):
-            self.library.restore(None if saved is None else msgspec.json.decode(saved))
-
-    def _restore_facts(self) -> None:
-        now, wall = self.clock.now(), self.clock.wall()
-        for name, channel in self.channels.items():
-            saved = self.documents.get(_FACTS + name)
-            if saved is None:
-                continue
-            with contextlib.suppress(msgspec.DecodeError):
-                channel.pool.restore(msgspec.json.decode(saved), now, wall)
+    off = {p.name: p.keys_variable for p in load().values() if p.name not in channels and not p.keyless}
+    router = Router(channels, off, canonical, library.source, settings.fallbacks)
+    gateway = Gateway(
+        channels,
+        router.targets,
+        lambda target: catalog.describe(target.provider, target.model_id),
+        lasting.upstream,
+        lasting.clock,
+        lasting.journal,
+        lasting.scrubber,
+        settings.timeouts,
+        settings.limits,
+    )
+    return Services(
+        settings,
+        lasting.clock,
+        channels,
+        catalog,
+        router,
+        gateway,
+        lasting.documents,
+        lasting.journal,
+        library,
+        lasting.shelf,
+    )
 
 
 def _table(own: ProviderSettings) -> Mapping[str, Any]:

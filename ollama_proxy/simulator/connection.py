@@ -11,7 +11,7 @@ import struct
 from collections import deque
 from collections.abc import Awaitable
 from email.utils import formatdate
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from ollama_proxy.simulator.actions import (
     Action,
@@ -82,8 +82,8 @@ class Connection(asyncio.Protocol):
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclass of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
         loop = asyncio.get_running_loop()
         #: Done when the client left, and when the socket is closed at last.
         self._gone: asyncio.Future[None] = loop.create_future()
@@ -116,6 +116,11 @@ class Connection(asyncio.Protocol):
         self._flow.set()
 
     # our side
+
+    @property
+    def held_back(self) -> bool:
+        """Whether the client does not read as fast as it is written to."""
+        return not self._flow.is_set()
 
     def drop(self) -> None:
         """End the connection and what runs on it."""

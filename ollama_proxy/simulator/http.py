@@ -58,8 +58,9 @@ class RequestReader:
         """
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as error:
-            raise Refused(400, "Protocol upgrades are not offered.") from error
+        except httptools.HttpParserUpgrade:
+            # The request is whole and is answered as if no upgrade had been offered; what follows would be no HTTP.
+            return
         except httptools.HttpParserError as error:
             raise Refused(400, "This is no HTTP/1.1 request.") from error
         if self._refused is not None:

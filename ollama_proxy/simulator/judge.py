@@ -113,13 +113,13 @@ class Judge:
 
     def decide(self, ask: Ask, now: float) -> Behaviour:
         """What is done with this request."""
+        wish = self._script.choose(ask)
+        if isinstance(wish, Behaviour):
+            return wish
         provider = PROVIDERS.get(ask.provider)
         if provider is None:
             text = f"Nothing is served at {ask.path}. Providers: {', '.join(PROVIDERS)}."
             return _sent(Reply("no-provider", 404, json.dumps({"error": text}).encode()))
-        wish = self._script.choose(ask)
-        if isinstance(wish, Behaviour):
-            return wish
         if isinstance(wish, Play):
             return self._play(provider, ask, wish.name)
         refused = self._refuse(provider, ask, now, wished=wish is not None)

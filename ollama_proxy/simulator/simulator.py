@@ -40,6 +40,8 @@ __all__ = ["Clock", "Simulator"]
 
 T = TypeVar("T")
 _SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key", "x-api-key", "cookie"})
+#: How long closing waits for the sockets; they go within a turn of the loop.
+_PATIENCE_S = 2.0
 _CONTROLS = frozenset({"/_log", "/_reset"})
 
 
@@ -112,7 +114,8 @@ class Simulator:
         open_now = list(self.connections)
         for connection in open_now:
             connection.drop()
-        await asyncio.gather(*(connection.lost for connection in open_now))
+        if open_now:
+            await asyncio.wait([connection.lost for connection in open_now], timeout=_PATIENCE_S)
         await self._server.wait_closed()
         self._server = None
 
@@ -257,7 +260,9 @@ class Simulator:
         """The request's entry in the log, and what is to be done."""
         if request.path in _CONTROLS and self._log_size:
             ask = Ask("", "control", request.method, request.path, {}, {}, "", "", 0, 0.0)
-            return self._arrival(request, ask, connection), self._control(request)
+            arrival = self._arrival(request, ask, connection)
+            arrival.told = True
+            return arrival, self._control(request)
         self._numbers += 1
         ask = read_ask(request, self._numbers, self.wall(), self._served)
         arrival = self._arrival(request, ask, connection)

@@ -61,7 +61,7 @@ def test_names_of_people_are_dropped(provider: str) -> None:
     assert sent(provider, {**USER, "name": "ann"}) == [USER]
 
 
-FOREIGN = {
+FOREIGN: dict[str, Any] = {
     "reasoning": "r",
     "reasoning_content": "r",
     "reasoning_details": [{}],

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from msgspec import Raw
 
 from ollama_proxy.errors import BadRequest
 from ollama_proxy.providers import Prepared, load
 from ollama_proxy.types import Operation
-from tests.support.strict_upstreams import STRICT, as_json
+from tests.support.strict_upstreams import as_json
 
 PROVIDERS = load()
 MODELS = {
@@ -33,7 +30,7 @@ TOOL = {
 }
 
 
-def prepare(provider: str, model: str = "", stream: bool = True, **fields: Any) -> Prepared:
+def prepare(provider: str, model: str = "", stream: bool = True, /, **fields: Any) -> Prepared:
     return PROVIDERS[provider].prepare(
         Operation.CHAT, model or MODELS[provider][0], {"messages": HELLO, **fields}, stream
     )
@@ -59,7 +56,7 @@ def test_a_plain_request_stays_json_text(provider: str) -> None:
 @pytest.mark.parametrize("provider", SIX)
 def test_model_and_stream_are_added(provider: str) -> None:
     """A hub body has neither of its own."""
-    body = as_json(prepare(provider, "some-model", stream=False, temperature=0.5).body)
+    body = as_json(prepare(provider, "some-model", False, temperature=0.5).body)
     assert (body["model"], body["stream"]) == ("some-model", False)
 
 
@@ -164,7 +161,7 @@ def test_stream_options_go_with_a_stream_only(provider: str) -> None:
     """OpenAI and DashScope refuse them beside "stream": false."""
     options = {"include_usage": True}
     assert prepare(provider, "m", stream_options=options).body["stream_options"] == options
-    assert "stream_options" not in prepare(provider, "m", stream=False, stream_options=options).body
+    assert "stream_options" not in prepare(provider, "m", False, stream_options=options).body
 
 
 @pytest.mark.parametrize("provider", list(PROVIDERS))
@@ -263,8 +260,13 @@ def test_filling_in_goes_to_its_own_path() -> None:
     prepared = PROVIDERS["codestral"].prepare(Operation.FIM, "codestral-latest", body, True)
     assert prepared.path == "/fim/completions"
     assert prepared.body == {
-        "model": "codestral-latest", "prompt": "def f(", "suffix": "return 1", "random_seed": 1, "max_tokens": 9, "stream": True,
-    }  # fmt: skip
+        "model": "codestral-latest",
+        "prompt": "def f(",
+        "suffix": "return 1",
+        "random_seed": 1,
+        "max_tokens": 9,
+        "stream": True,
+    }
     assert prepared.dropped == ("top_k",)
 
 
@@ -276,128 +278,3 @@ def test_an_operation_that_is_not_offered_is_said_so() -> None:
         PROVIDERS["codestral"].prepare(Operation.EMBEDDINGS, "m", {"input": "a"}, True)
     assert not PROVIDERS["akash"].offers(Operation.EMBEDDINGS)
     assert PROVIDERS["codestral"].offers(Operation.FIM)
-
-
-# --- any request ------------------------------------------------------------------------------------------------------
-
-scalars = st.none() | st.booleans() | st.integers(-5, 5) | st.floats(-3, 3) | st.text("ab ", max_size=3)
-json_like = st.recursive(
-    scalars,
-    lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text("ab$", max_size=3), x, max_size=3),
-    max_leaves=8,
-)
-schemas = st.recursive(
-    st.sampled_from(
-        [
-            {"type": "string"}, {"type": ["string", "null"]}, {"type": "array"}, {"type": "object"}, {"const": "a"}, {},
-            {"enum": [1, 2, None]}, {"$ref": "#/$defs/A"}, {"$ref": "#/nowhere"}, True, {"type": "integer", "minimum": 1, "exclusiveMinimum": 0},
-            {"type": "array", "prefixItems": [{"type": "string"}]}, {"type": "string", "format": "uuid", "pattern": "x"},
-        ]
-    ),
-    lambda inner: st.builds(lambda p: {"type": "object", "properties": p, "required": [*p, "gone"]}, st.dictionaries(st.sampled_from("ab"), inner))
-    | st.builds(lambda options, key: {key: options, "description": "d"}, st.lists(inner, min_size=1, max_size=3), st.sampled_from(["anyOf", "oneOf", "allOf"]))
-    | st.builds(lambda item: {"type": "array", "items": item}, inner),
-    max_leaves=8,
-)  # fmt: skip
-functions = st.builds(
-    lambda name, schema: {
-        "type": "function",
-        "function": {"name": name, "strict": True, "parameters": {"type": "object", "properties": {"p": schema}, "$schema": "x", "$defs": {"A": {"properties": {"x": {"$ref": "#/$defs/A"}}}}, "additionalProperties": False}},
-    },
-    st.sampled_from(["plain", "with-dash", "with.dot", "1digit", "n" * 80, "a/b", "a_b"]),
-    schemas,
-)  # fmt: skip
-calls = st.builds(
-    lambda id, name, args: {"id": id, "index": 0, "type": "function", "function": {"name": name, "arguments": args}, "extra_content": {"x": 1}},
-    st.sampled_from(["", "call_1", "call_2", "abcDEF123", None]),
-    st.sampled_from(["plain", "with-dash"]),
-    st.sampled_from(["{}", "", {"a": 1}, None]),
-)  # fmt: skip
-messages = st.lists(
-    st.one_of(
-        st.builds(lambda r, c: {"role": r, "content": c, "name": "n"}, st.sampled_from(["system", "developer", "user"]), st.sampled_from(["x", ""])),
-        st.builds(lambda c: {"role": "user", "content": [{"type": "text", "text": c, "cache_control": {}}]}, st.sampled_from(["x", ""])),
-        st.builds(lambda c, k: {"role": "assistant", "content": c, "tool_calls": k, "reasoning_content": "r"}, st.sampled_from(["x", "", None]), st.lists(calls, max_size=3)),
-        st.builds(lambda i, c: {"role": "tool", "tool_call_id": i, "content": c}, st.sampled_from(["call_1", "call_2", "lost", None]), st.sampled_from(["y", ""])),
-    ),
-    max_size=8,
-).map(lambda some: [*some, {"role": "user", "content": "end"}] if not some or some[0]["role"] == "tool" else some)  # fmt: skip
-FIELDS = [
-    "temperature", "top_p", "top_k", "seed", "max_tokens", "max_completion_tokens", "stop", "n", "user", "frequency_penalty",
-    "presence_penalty", "logprobs", "parallel_tool_calls", "stream_options", "store", "num_ctx", "repeat_penalty", "extra",
-]  # fmt: skip
-bodies = st.fixed_dictionaries(
-    {"messages": messages},
-    optional={
-        "tools": st.none() | st.lists(functions, max_size=3),
-        "tool_choice": st.sampled_from(["auto", "none", "required", {"type": "function", "function": {"name": "with-dash"}}]),
-        "reasoning_effort": st.sampled_from(["none", "minimal", "low", "medium", "high", "xhigh", "max"]),
-        "think": st.sampled_from([True, False, "low", "high"]),
-        "response_format": st.just({"type": "json_object"}),
-        **{field: scalars for field in FIELDS},
-        "stop": st.none() | st.text("ab", max_size=3) | st.lists(st.text("ab", min_size=1, max_size=3), max_size=8),
-        "temperature": st.floats(-1, 3),
-        "frequency_penalty": st.floats(-2, 2),
-        "presence_penalty": st.floats(-2, 2),
-    },
-)  # fmt: skip
-relaxed = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
-
-
-def has_words(body: dict[str, Any]) -> bool:
-    """Something is left to send: a conversation without any text is the caller's own fault."""
-    return any(m.get("content") == "x" or m.get("content") == "end" for m in body["messages"])
-
-
-@pytest.mark.parametrize("provider", SIX)
-@given(data=st.data(), body=bodies.filter(has_words), stream=st.booleans())
-@relaxed
-def test_no_request_of_ours_is_refused_for_its_form(
-    provider: str, data: st.DataObject, body: dict[str, Any], stream: bool
-) -> None:
-    """Whatever clients send: none of the provider's known 400s and 422s is met."""
-    model = data.draw(st.sampled_from(MODELS[provider]))
-    prepared = PROVIDERS[provider].prepare(Operation.CHAT, model, body, stream)
-    STRICT[provider](as_json(prepared.body))
-
-
-@pytest.mark.parametrize("provider", ["google", "openrouter", "cohere", "codestral", "qwen", "openai"])
-@given(body=bodies, stream=st.booleans())
-@relaxed
-def test_text_and_objects_are_treated_alike(provider: str, body: dict[str, Any], stream: bool) -> None:
-    """The OpenAI face hands on JSON text, the others objects; and nobody's body is touched."""
-    before = copy.deepcopy(body)
-    model = MODELS.get(provider, ["gpt-4o"])[0]
-    one = PROVIDERS[provider].prepare(Operation.CHAT, model, body, stream)
-    two = PROVIDERS[provider].prepare(Operation.CHAT, model, raw(body), stream)
-    assert as_json(one.body) == as_json(two.body)
-    assert (one.dropped, dict(one.names), dict(one.ids)) == (two.dropped, dict(two.names), dict(two.ids))
-    assert body == before
-
-
-@pytest.mark.parametrize("provider", list(PROVIDERS))
-@given(value=json_like)
-@settings(max_examples=15, deadline=None)
-def test_no_value_breaks_the_profile(provider: str, value: Any) -> None:
-    """F82: a field of the wrong type is the provider's to refuse, not ours to stumble over."""
-    for field in ("messages", "tools", "tool_choice", "response_format", "reasoning_effort", "reasoning", "think", "stop", "temperature", "extra_body", "chat_template_kwargs"):  # fmt: skip
-        body = {"messages": HELLO, "tools": [TOOL], field: value}
-        PROVIDERS[provider].prepare(Operation.CHAT, "m", body, False)
-
-
-@pytest.mark.parametrize("provider", SIX)
-def test_depth_is_refused_or_passed_never_a_crash(provider: str) -> None:
-    """F77: a tool nested a hundred thousand deep."""
-    deep = Raw(
-        b'[{"type":"function","function":{"strict":1,"name":"f","parameters":'
-        + b'{"items":' * 50_000
-        + b"{}"
-        + b"}" * 50_000
-        + b"}}]"
-    )
-    try:
-        prepare(provider, tools=deep)
-    except BadRequest as error:
-        assert error.status == 400

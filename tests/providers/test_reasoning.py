@@ -12,7 +12,15 @@ from ollama_proxy.types import Capability, Model, Operation
 
 PROVIDERS = load()
 HELLO = [{"role": "user", "content": "hello"}]
-WORDS = ("reasoning_effort", "reasoning", "extra_body", "enable_thinking", "thinking_budget", "thinking", "chat_template_kwargs")  # fmt: skip
+WORDS = (
+    "reasoning_effort",
+    "reasoning",
+    "extra_body",
+    "enable_thinking",
+    "thinking_budget",
+    "thinking",
+    "chat_template_kwargs",
+)
 
 
 def prepare(provider: str, model: str, stream: bool = True, known: Model | None = None, **fields: Any) -> Prepared:

@@ -44,26 +44,56 @@ def wrapped(schema: Any, **more: Any) -> dict[str, Any]:
         ({"type": "string", "title": "T", "default": "x", "examples": ["x"], "pattern": "^x"}, {"type": "string"}),
         ({"const": "a"}, {"type": "string", "enum": ["a"]}),
         ({"type": ["integer", "null"]}, {"type": "integer", "nullable": True}),
-        ({"anyOf": [{"type": "string"}, {"type": "null"}], "description": "d"}, {"type": "string", "description": "d", "nullable": True}),
+        (
+            {"anyOf": [{"type": "string"}, {"type": "null"}], "description": "d"},
+            {"type": "string", "description": "d", "nullable": True},
+        ),
         ({"type": ["string", "integer"]}, {"anyOf": [{"type": "string"}, {"type": "integer"}]}),
-        ({"oneOf": [{"type": "string"}, {"type": "number"}], "description": "d"}, {"anyOf": [{"type": "string", "description": "d"}, {"type": "number", "description": "d"}]}),
-        ({"allOf": [{"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}, {"properties": {"b": {"type": "integer"}}, "required": ["b"]}]}, {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}, "required": ["a", "b"]}),
+        (
+            {"oneOf": [{"type": "string"}, {"type": "number"}], "description": "d"},
+            {"anyOf": [{"type": "string", "description": "d"}, {"type": "number", "description": "d"}]},
+        ),
+        (
+            {
+                "allOf": [
+                    {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]},
+                    {"properties": {"b": {"type": "integer"}}, "required": ["b"]},
+                ]
+            },
+            {
+                "type": "object",
+                "properties": {"a": {"type": "string"}, "b": {"type": "integer"}},
+                "required": ["a", "b"],
+            },
+        ),
         ({"type": "integer", "enum": [1, 2]}, {"type": "string", "enum": ["1", "2"]}),
         ({"enum": ["a", "", None]}, {"type": "string", "enum": ["a"], "nullable": True}),
         ({"enum": [True, False]}, {"type": "string", "enum": ["true", "false"]}),
         ({"type": "array"}, {"type": "array", "items": {"type": "string"}}),
-        ({"type": "array", "prefixItems": [{"type": "integer"}], "minItems": 1}, {"type": "array", "items": {"type": "integer"}, "minItems": 1}),
+        (
+            {"type": "array", "prefixItems": [{"type": "integer"}], "minItems": 1},
+            {"type": "array", "items": {"type": "integer"}, "minItems": 1},
+        ),
         ({"type": "string", "format": "date-time"}, {"type": "string", "format": "date-time"}),
         ({"type": "string", "format": "uuid"}, {"type": "string"}),
-        ({"type": "integer", "format": "int64", "minimum": 0, "exclusiveMaximum": 9, "multipleOf": 2}, {"type": "integer", "format": "int64", "minimum": 0}),
+        (
+            {"type": "integer", "format": "int64", "minimum": 0, "exclusiveMaximum": 9, "multipleOf": 2},
+            {"type": "integer", "format": "int64", "minimum": 0},
+        ),
         ({}, {"type": "string"}),
         (True, {"type": "string"}),
         ({"type": "STRING"}, {"type": "string"}),
-        ({"properties": {"a": {"type": "string"}}, "required": ["a", "gone"], "additionalProperties": False}, {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}),
-        ({"type": "object", "additionalProperties": {"type": "string"}}, {"type": "object", "properties": {"_": {"type": "string", "description": "not used"}}}),
+        (
+            {"properties": {"a": {"type": "string"}}, "required": ["a", "gone"], "additionalProperties": False},
+            {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]},
+        ),
+        (
+            {"type": "object", "additionalProperties": {"type": "string"}},
+            {"type": "object", "properties": {"_": {"type": "string", "description": "not used"}}},
+        ),
     ],
     ids=lambda value: str(value)[:60],
-)  # fmt: skip
+)
 def test_a_schema_in_geminis_words(given: Any, made: dict[str, Any]) -> None:
     """What Gemini keeps, changes and drops."""
     assert parameters("google", wrapped(given)) == {"type": "object", "properties": {"p": made}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ollama_proxy.simulator import Simulator, SimulatorThread
+from ollama_proxy.simulator import Simulator
 from ollama_proxy.simulator.http import Refused, Request, RequestReader
 from ollama_proxy.simulator.judge import Judge, Options, read_ask
 from ollama_proxy.simulator.providers import PROVIDERS
@@ -28,7 +29,6 @@ from tests.support.sim_kit import MODELS, chat, exchange, fetch, tool
         b"GET / HTTP/1.1\r\ncontent-length: a\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
     ],
 )
 def test_junk_is_a_400_and_the_end(junk: bytes) -> None:
@@ -92,23 +92,40 @@ def test_head_request_has_no_body() -> None:
     play(story())
 
 
-def test_slow_reader_is_waited_for() -> None:
-    """A client that does not read holds the answer back; nothing piles up, nothing is lost."""
-    with SimulatorThread() as sim:
-        import socket
+def test_upgrade_is_not_taken() -> None:
+    """The request is answered as any other, and the connection stays HTTP."""
 
-        sock = socket.socket()
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.connect(("127.0.0.1", sim.sim.port))
-        data = json.dumps(chat("openai", model="sim-chat!endless", stream=True)).encode()
-        sock.sendall(b"POST /openai/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k-a\r\n")
-        sock.sendall(b"content-length: %d\r\n\r\n" % len(data) + data)
-        sim.wait_for(lambda log: log and log[0].bytes_sent > 50_000)
-        settled = sim.do(lambda s: next(iter(s.connections)))
-        sim.wait_for(lambda _log: not settled._flow.is_set())
-        assert sim.log[0].bytes_sent < 20_000_000
-        sock.close()
-        assert sim.wait_for(lambda log: log[0].gave_up)
+    async def story() -> None:
+        async with Simulator() as sim:
+            fields = b"host: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+            got = await exchange(sim.port, b"GET /nobody HTTP/1.1\r\n" + fields, lambda raw: raw.endswith(b"}"))
+            assert got.status == 404
+            assert got.raw.count(b"HTTP/1.1 ") == 1
+
+    play(story())
+
+
+def test_slow_reader_is_waited_for() -> None:
+    """A client that does not read holds the answer back; when it reads, the answer goes on."""
+
+    async def story() -> None:
+        async with Simulator() as sim:
+            reader, writer = await asyncio.open_connection("127.0.0.1", sim.port, limit=1024)
+            data = json.dumps(chat("openai", model="sim-chat!endless")).encode()
+            head = b"POST /openai/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k-a\r\n"
+            writer.write(head + b"content-length: %d\r\n\r\n" % len(data) + data)
+            await sim.wait_for(lambda log: log)
+            (connection,) = sim.connections
+            while not connection.held_back:
+                await asyncio.sleep(0)
+            sent = sim.log[0].bytes_sent
+            assert sent < 30_000_000
+            await reader.readexactly(sent)
+            await sim.wait_for(lambda log: log[0].bytes_sent > sent)
+            writer.transport.abort()
+            await sim.wait_for(lambda log: log[0].gave_up)
+
+    play(story())
 
 
 def reader() -> tuple[RequestReader, list[Request]]:
@@ -120,10 +137,8 @@ def reader() -> tuple[RequestReader, list[Request]]:
 def test_request_may_be_cut_anywhere(sizes: list[int]) -> None:
     """Any cutting of the bytes gives the same two requests."""
     body = b'{"a": "\xed\x95\x9c"}'
-    one = (
-        b"POST /google/x%20y?a=1&b= HTTP/1.1\r\nHost: h\r\nA: 1\r\na: 2\r\nContent-Length: %d\r\n\r\n" % len(body)
-        + body
-    )
+    head = b"POST /google/x%20y?a=1&b= HTTP/1.1\r\nHost: h\r\nA: 1\r\na: 2\r\n"
+    one = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
     data = one + b"GET /q HTTP/1.1\r\nhost: h\r\n\r\n"
     whole, cut = reader(), reader()
     whole[0].feed(data)

@@ -455,7 +455,7 @@ def test_thread_serves_synchronous_tests() -> None:
 
 def test_thread_fails_where_it_is_started() -> None:
     """A port that is taken is an OSError in the caller's thread, and no thread stays behind."""
-    with SimulatorThread() as sim, pytest.raises(OSError), SimulatorThread(port=sim.sim.port):  # noqa: PT011
+    with SimulatorThread() as sim, pytest.raises(OSError), SimulatorThread(port=sim.sim.port):
         pass
     assert not any(thread.name == "simulator" for thread in threading.enumerate())
 

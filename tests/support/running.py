@@ -8,8 +8,9 @@ from pathlib import Path
 from types import TracebackType
 
 from ollama_proxy.http1.server import protocol_factory
-from ollama_proxy.server.assembly import Proxy, server_limits
+from ollama_proxy.server.assembly import server_limits
 from ollama_proxy.server.host import Host, bind
+from ollama_proxy.server.proxy import Proxy
 from ollama_proxy.settings import load
 
 __all__ = ["RunningProxy"]
@@ -57,7 +58,7 @@ class RunningProxy:
 
             async def start() -> None:
                 await self.proxy.start()
-                await self.proxy.refresh.once()
+                await self.proxy.parts.refresh.once()
                 self._ready.set()
 
             self._host = Host(

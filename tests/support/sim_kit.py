@@ -127,7 +127,8 @@ async def fetch(
     until: stop reading, and leave, as soon as this is true of the bytes so far.
     """
     data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-    target = f"/{provider}" + (path or ("/models" if body is None else "/chat/completions"))
+    usual = "/models" if body is None else "/chat/completions"
+    target = f"/{provider}{usual if path is None else path}"
     fields = {"host": f"127.0.0.1:{sim.port}", "connection": "close", "content-type": "application/json"}
     if key is not None:
         fields["authorization"] = f"Bearer {sim.key(provider, key)}"
