@@ -48,6 +48,8 @@ _JSON = (b"content-type", b"application/json")
 _encode = msgspec.json.Encoder().encode
 #: Bytes of an error body that are looked at; no provider needs more to say no.
 _ERROR_BYTES = 256 * 1024
+#: Targets whose headers are kept; their names come from clients.
+_REMEMBERED = 1024
 
 
 class _Nobody:
@@ -123,6 +125,7 @@ class Gateway:
         self._streaming = Transport(timeouts.connect_s, timeouts.first_content_s, timeouts.idle_s)
         self._whole = Transport(timeouts.connect_s, timeouts.answer_s, timeouts.idle_s)
         self.in_flight = 0
+        self._served_by: dict[Target, Headers] = {}
 
     # --- the two ways in ----------------------------------------------------------------------------------------------
 
@@ -348,11 +351,15 @@ class Gateway:
     def _headers(self, trip: _Trip, dropped: Sequence[str]) -> Headers:
         """Who served, at which attempt, and what of the request did not get there."""
         target = trip.target
-        headers = [
-            (b"x-proxy-provider", target.provider.encode()),
-            (b"x-proxy-model", quote(target.model_id, safe="/:@+,;=~").encode()),
-            (b"x-proxy-attempts", b"%d" % trip.record.attempts),
-        ]
+        served = self._served_by.get(target)
+        if served is None:
+            if len(self._served_by) >= _REMEMBERED:
+                self._served_by.clear()
+            served = self._served_by[target] = [
+                (b"x-proxy-provider", target.provider.encode()),
+                (b"x-proxy-model", quote(target.model_id, safe="/:@+,;=~").encode()),
+            ]
+        headers = [*served, (b"x-proxy-attempts", b"%d" % trip.record.attempts)]
         if dropped:
             headers.append((b"x-proxy-dropped", quote(",".join(dropped), safe="/:@+,;=~[].").encode()))
         return headers

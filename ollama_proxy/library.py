@@ -7,7 +7,7 @@ settings file names as an alias is there too, and can be neither replaced nor de
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -82,7 +82,8 @@ class Library:
     """Made names, hidden models, kept models. Names are compared without case and without `:latest`."""
 
     def __init__(self, aliases: Mapping[str, str] | None = None) -> None:
-        """aliases: the settings' own."""
+        """aliases: the settings' own. `on_change` is called whenever a name means something else."""
+        self.on_change: Callable[[], None] = lambda: None
         self._made: dict[str, tuple[str, Recipe]] = {}
         self._hidden: set[str] = set()
         self._kept: set[str] = set()
@@ -93,12 +94,13 @@ class Library:
         self._made = {key: made for key, made in self._made.items() if not made[1].fixed}
         for name, source in aliases.items():
             self._made[_key(name)] = name, Recipe(source, fixed=True)
+        self.on_change()
 
     # --- made names ---------------------------------------------------------------------------------------------------
 
     def find(self, name: str) -> Recipe | None:
         """What a made name stands for."""
-        found = self._made.get(_key(name))
+        found = self._made.get(_key(name)) if self._made else None
         return None if found is None else found[1]
 
     def source(self, name: str) -> str | None:
@@ -127,6 +129,7 @@ class Library:
         if before is None and len(self._made) >= _MOST:
             return False
         self._made[key] = without_latest(name.strip()), recipe
+        self.on_change()
         return True
 
     def unmake(self, name: str) -> bool:
@@ -135,6 +138,7 @@ class Library:
         if found is None or found[1].fixed:
             return False
         del self._made[_key(name)]
+        self.on_change()
         return True
 
     # --- providers' models --------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from ollama_proxy.errors import UnknownModel
 __all__ = ["Router", "Target", "split_name", "without_latest"]
 
 _LATEST = ":latest"
+#: Names whose targets are kept; they come from clients.
+_REMEMBERED = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +62,27 @@ class Router:
         self._known = known
         self._canonical = canonical
         self._alias = alias
+        self._known_names: dict[str, list[Target]] = {}
         self._fallbacks = {without_latest(k).lower(): tuple(v) for k, v in (fallbacks or {}).items()}
 
     def targets(self, name: str) -> list[Target]:
-        """The targets for a name, best first, each once.
+        """The targets for a name, best first, each once. Not to be changed by the caller.
 
         Raises: UnknownModel where the name stands for nothing that could be tried.
         """
+        found = self._known_names.get(name)
+        if found is None:
+            found = self._find(name)
+            if len(self._known_names) >= _REMEMBERED:
+                self._known_names.clear()
+            self._known_names[name] = found
+        return found
+
+    def forget(self) -> None:
+        """Aliases or lists of models have changed: names are looked up anew."""
+        self._known_names.clear()
+
+    def _find(self, name: str) -> list[Target]:
         asked = without_latest(name.strip()).lower()
         meant = self._alias(name) or name
         targets = [self._target(meant, asked_as=name)]

@@ -14,12 +14,12 @@ from rich.table import Table
 from ollama_proxy import OLLAMA_VERSION, __version__
 from ollama_proxy.channel import Channel
 from ollama_proxy.errors import UpstreamError
-from ollama_proxy.upstream import Transport
 from ollama_proxy.outcome import Kind, Reply
 from ollama_proxy.pool import KeyPool, Lease
 from ollama_proxy.server.proxy import Proxy
 from ollama_proxy.settings import Settings
 from ollama_proxy.texts import Texts
+from ollama_proxy.upstream import Transport
 
 __all__ = ["run"]
 

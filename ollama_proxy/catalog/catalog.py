@@ -8,7 +8,7 @@ lists flicker and names live on in clients' settings; then its successor, if one
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -23,6 +23,8 @@ _SHRUNKEN = 0.25
 #: The age of models whose age nobody knows: 2026-01-01. A fixed day, so that clients see no change.
 _UNDATED = 1767225600
 _LATEST = ":latest"
+#: Descriptions of unlisted models that are kept; their names come from clients.
+_REMEMBERED = 1024
 
 
 class Book(Protocol):
@@ -72,6 +74,9 @@ class Catalog:
         self._grace_s = grace_s
         self._shelves: dict[str, _Shelf] = {}
         self._sorted: list[Model] | None = None
+        self._described: dict[tuple[str, str], Model] = {}
+        #: Called whenever an id may mean another model.
+        self.on_change: Callable[[], None] = lambda: None
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{name}: {shelf.listed()}" for name, shelf in sorted(self._shelves.items()))
@@ -102,6 +107,7 @@ class Catalog:
         """A provider that is no longer set up leaves with all its models."""
         if self._shelves.pop(provider, None) is not None:
             self._sorted = None
+            self.on_change()
 
     def _put(self, provider: str, fresh: Mapping[str, Model], wall: int, *, live: bool) -> None:
         shelf = self._shelves.setdefault(provider, _Shelf())
@@ -117,6 +123,7 @@ class Catalog:
         shelf.entries, shelf.live, shelf.doubted = entries, live, False
         shelf.index()
         self._sorted = None
+        self.on_change()
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -130,6 +137,15 @@ class Catalog:
         found = self.find(provider, model_id)
         if found is not None:
             return found
+        asked = provider, model_id
+        described = self._described.get(asked)
+        if described is None:
+            if len(self._described) >= _REMEMBERED:
+                self._described.clear()
+            described = self._described[asked] = self._unlisted(provider, model_id)
+        return described
+
+    def _unlisted(self, provider: str, model_id: str) -> Model:
         if self._book is not None:
             return self._book.describe(provider, model_id)
         return Model(provider, model_id, frozenset({Capability.COMPLETION, Capability.TOOLS}), listed=False)
@@ -209,6 +225,7 @@ class Catalog:
                 shelf.entries, shelf.live = entries, True
                 shelf.index()
                 self._sorted = None
+                self.on_change()
 
 
 def digest(model: Model, name: str | None = None) -> str:

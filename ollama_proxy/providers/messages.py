@@ -72,6 +72,11 @@ class Names:
         if self._allowed is not None:
             self._forth.update((name, name) for name in names if self._allowed.fullmatch(name))
 
+    def learn(self, other: Names) -> None:
+        """Takes over what another has decided."""
+        self._forth.update(other._forth)
+        self.back.update(other.back)
+
     def _rewrite(self, name: str) -> str:
         assert self._allowed is not None
         plain = re.sub(r"[^A-Za-z0-9_]", "_", name)
@@ -127,6 +132,8 @@ class MessageRules:
         return (isinstance(content, str) and content != "") if self.strict else "content" in turn
 
     def _is_orderly(self, roles: list[str]) -> bool:
+        if len(roles) < 3 and roles[-1:] == ["user"]:
+            return True  # what most requests look like
         if self.system_first and "system" in roles[1:]:
             return False
         if self.strict_turns and ("assistant", "assistant") in pairwise(roles):

@@ -65,7 +65,7 @@ class Fields:
         self.at_most: dict[str, int] = dict(table.get("at_most", {}))
         self.only: dict[str, list[Any]] = dict(table.get("only", {}))
         self.not_both: list[list[str]] = list(table.get("not_both", ()))
-        minded = {*self.rename, *self.clamp, *self.at_most, *self.only, *(f for pair in self.not_both for f in pair)}
+        minded = {*self.rename, *self.at_most, *self.only, *(f for pair in self.not_both for f in pair)}
         self._minded = frozenset(minded | self.drop)
         self._unminded = None if self.send is None else (self.send - minded) | self.quiet | _OURS
 
@@ -73,7 +73,11 @@ class Fields:
         """No field needs a change or a look; those in `quiet` still have to go."""
         if self._unminded is not None and not body.keys() <= self._unminded:
             return False
-        return self._minded.isdisjoint(body) and look.isdisjoint(body)
+        if not (self._minded.isdisjoint(body) and look.isdisjoint(body)):
+            return False
+        if not self.clamp:
+            return True
+        return all(name not in body or _clamped(body[name], bounds) is None for name, bounds in self.clamp.items())
 
     def adapt(self, body: Body, keep: Iterable[str], dropped: list[str]) -> Body:
         """The fields that go, under their names there; `keep` are seen to by somebody else."""
@@ -97,11 +101,9 @@ class Fields:
 
     def _bound(self, out: Body, dropped: list[str]) -> None:
         for name in out.keys() & self.clamp.keys():
-            value = plainly(out[name])
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                low, high = self.clamp[name]
-                if not low <= value <= high:
-                    out[name] = min(max(value, low), high)
+            nearest = _clamped(out[name], self.clamp[name])
+            if nearest is not None:
+                out[name] = nearest
         for name in out.keys() & self.at_most.keys():
             value = plainly(out[name])
             if isinstance(value, list) and len(value) > self.at_most[name]:
@@ -229,6 +231,15 @@ def profile_table(name: str, over: Mapping[str, Any] | None = None) -> dict[str,
 
 def _laid_over(table: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
     return join(table, {k: v for k, v in row.items() if k != "models"})
+
+
+def _clamped(value: Any, bounds: list[float]) -> float | None:
+    """The nearest number within bounds; None for a value that may stay as it is."""
+    value = plainly(value)
+    low, high = bounds
+    if isinstance(value, bool) or not isinstance(value, int | float) or low <= value <= high:
+        return None
+    return min(max(value, low), high)
 
 
 def _is_default(key: str, value: Any) -> bool:

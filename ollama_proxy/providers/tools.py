@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -19,6 +21,18 @@ def plainly(value: Any) -> Any:
     return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
 
 
+#: Bytes of tools that are remembered in their converted form.
+_LONGEST_KEPT = 262_144
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitting:
+    """Tools made fit, and how their names were changed."""
+
+    tools: msgspec.Raw
+    names: Names
+
+
 class ToolRules:
     """One dialect's `tools` table, made ready."""
 
@@ -31,24 +45,39 @@ class ToolRules:
         self.choice: str = table["choice"]
         self.format = table.get("format", False) is True
         words = [*self.function_drop, *self.schema_drop, *(("$ref",) if self.inline else ())]
+        #: An agent sends the same tools with every turn of a conversation.
+        self._fit = lru_cache(maxsize=16)(self._convert)
         #: JSON text without any of these words needs no look inside; None: always look.
         self._suspects = None if self.filter != "strip" or self.names else [f'"{word}"'.encode() for word in words]
 
     def adapt(self, out: dict[str, Any], dropped: list[str], names: Names) -> None:
         """Puts the request's tools right in place; without tools, what only makes sense beside them goes too."""
         tools = out.get("tools")
-        if isinstance(tools, msgspec.Raw) and not self._is_suspect(bytes(tools)):
-            return
-        tools = plainly(tools)
-        if not isinstance(tools, list) or not tools:
-            # `"tools": []` is refused by DashScope, Mistral and Gemini.
-            for key in ("tools", "tool_choice", "parallel_tool_calls"):
-                out.pop(key, None)
-            return
-        names.keep(_names_in(tools))
-        out["tools"] = [self._tool(tool, names) for tool in tools]
+        if not isinstance(tools, msgspec.Raw):
+            tools = msgspec.Raw(msgspec.json.encode(tools))
+        text = bytes(tools)
+        if self._is_suspect(text):
+            fitting = self._fit(text) if len(text) <= _LONGEST_KEPT else self._convert(text)
+            if fitting is None:
+                # `"tools": []` is refused by DashScope, Mistral and Gemini.
+                for key in ("tools", "tool_choice", "parallel_tool_calls"):
+                    out.pop(key, None)
+                return
+            tools = fitting.tools
+            names.learn(fitting.names)
+        out["tools"] = tools
         if "tool_choice" in out:
             self._choose(out, dropped, names)
+
+    def _convert(self, text: bytes) -> _Fitting | None:
+        """The tools as the provider takes them; None for none."""
+        tools = msgspec.json.decode(text)
+        if not isinstance(tools, list) or not tools:
+            return None
+        names = Names(self.names)
+        names.keep(_names_in(tools))
+        fitting = [self._tool(tool, names) for tool in tools]
+        return _Fitting(msgspec.Raw(msgspec.json.encode(fitting)), names)
 
     def _is_suspect(self, text: bytes) -> bool:
         if text.strip() in (b"[]", b"null") or self._suspects is None or self.choice == "none":

@@ -22,6 +22,8 @@ __all__ = ["Access", "HostCheck", "Origins"]
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "0.0.0.0")  # noqa: S104 — names that a page may come from, not a bind
 _APP_SCHEMES = ("app://", "file://", "tauri://", "vscode-webview://", "vscode-file://")
 _LOCAL_SUFFIXES = (".localhost", ".local", ".internal")
+#: Hosts that were judged good and need not be judged again.
+_REMEMBERED = 64
 
 #: What Ollama's preflight allows, in its spelling.
 _ALLOWED_HEADERS = (
@@ -84,11 +86,20 @@ class HostCheck:
         self._active = active
         self._hostname = hostname.lower()
         self._interfaces = frozenset(interfaces)
+        self._allowed: set[str] = set()
 
     def allows(self, host: str) -> bool:
         """Loopback, private and own addresses, and names that no public DNS can hold; the port does not count."""
-        if not self._active or not host:
+        if host in self._allowed or not self._active or not host:
             return True
+        if not self._judge(host):
+            return False
+        # Clients send the same few, request after request.
+        if len(self._allowed) < _REMEMBERED:
+            self._allowed.add(host)
+        return True
+
+    def _judge(self, host: str) -> bool:
         name = _without_port(host)
         try:
             address = ipaddress.ip_address(name)

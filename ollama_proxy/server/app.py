@@ -60,7 +60,7 @@ class App:
 
     def admit(self, request: Request) -> Answer | None:
         """None: go on and read the body."""
-        cors = self._cors(request)
+        cors = self._cors(request) if b"origin" in request.headers else []
         try:
             return self._at_the_door(request, cors)
         except ProxyError as error:
@@ -69,17 +69,14 @@ class App:
     def handle(self, exchange: Exchange) -> None:
         """Sends a whole request to its endpoint."""
         request = exchange.request
-        path, _ = self._path(request)
         common: Headers = [(b"x-request-id", next(self._ids).encode())]
-        cors = self._cors(request)
-        if cors:
-            common += cors
+        if b"origin" in request.headers:
+            common += self._cors(request) or []
         try:
-            route, tail = self._table.find(request.method, path)
-            visit = Visit(exchange, tail, common)
-            work = route.endpoint(visit)
+            route, tail = self._route(request)
+            work = route.endpoint(Visit(exchange, tail, common))
         except ProxyError as error:
-            status, headers, body = _renderer(path)(error)
+            status, headers, body = _renderer(self._path(request)[0])(error)
             exchange.respond(status, [*headers, *common], body)
             return
         if work is not None:
@@ -112,20 +109,19 @@ class App:
             raise Forbidden("host not allowed")
         if request.method == "OPTIONS" and self._is_named(headers):
             return 204, [], b""
-        path, by_path = self._path(request)
         route = None
         error: ProxyError | None = None
         try:
-            route, _ = self._table.find(request.method, path)
+            route, _ = self._route(request)
         except ProxyError as problem:
             error = problem
         if not self._access.open and not (route is not None and route.open):
-            self._check_token(headers, by_path)
+            self._check_token(headers, self._path(request)[1])
         if error is not None:
             raise error
         if self.draining:
             raise ShuttingDown("The proxy is about to stop; try again in a moment.", retry_after_s=2)
-        if headers.get(b"content-encoding", b"identity").strip().lower() not in {b"", b"identity"}:
+        if b"content-encoding" in headers and headers[b"content-encoding"].strip().lower() not in {b"", b"identity"}:
             raise UnsupportedEncoding("Send the body without Content-Encoding.")
         return None
 
@@ -149,6 +145,11 @@ class App:
         if is_same_origin(text, request.headers.get(b"host", b"").decode("latin-1")):
             return []
         return self._origins.headers(text) if self._origins.allows(text) else None
+
+    def _route(self, request: Request) -> tuple[Route, str]:
+        """The route, and what an open-ended one leaves of the path. Raises: UnknownRoute, WrongMethod."""
+        route = self._table.direct.get((request.method, request.path))
+        return (route, "") if route is not None else self._table.find(request.method, self._path(request)[0])
 
     def _path(self, request: Request) -> tuple[str, bool]:
         """(the path that the table knows, whether the token stood before it)."""

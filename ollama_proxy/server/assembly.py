@@ -147,6 +147,7 @@ def _services(settings: Settings, lasting: Lasting, channels: dict[str, Channel]
 
     off = {p.name: p.keys_variable for p in load().values() if p.name not in channels and not p.keyless}
     router = Router(channels, off, canonical, library.source, settings.fallbacks)
+    catalog.on_change = library.on_change = router.forget
     gateway = Gateway(
         channels,
         router.targets,

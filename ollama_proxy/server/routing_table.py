@@ -40,6 +40,8 @@ class Table:
     """Finds the route of a request."""
 
     def __init__(self, routes: list[Route]) -> None:
+        #: What nearly every request asks for: one look-up, the path as it came.
+        self.direct = {(method, r.path): r for r in routes for method in r.methods if not r.path.endswith("*")}
         self._exact: dict[str, list[Route]] = {}
         self._prefixes: dict[str, list[Route]] = {}
         for route in routes:

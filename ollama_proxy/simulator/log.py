@@ -8,11 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 __all__ = ["Arrival", "Log"]
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
@@ -96,7 +94,7 @@ class Log:
             if found:
                 future.set_result(found)
 
-    async def wait_for(self, predicate: Callable[[list[Arrival]], T], timeout_s: float) -> T:
+    async def wait_for(self, predicate: Callable[[list[Arrival]], Any], timeout_s: float) -> Any:
         """What the predicate answers for the arrivals, as soon as that is true.
 
         Raises: TimeoutError, with the log, after `timeout_s` seconds.
@@ -108,8 +106,7 @@ class Log:
         self._watchers.append((lambda: predicate(self.arrivals), future))
         done, _ = await asyncio.wait([future], timeout=timeout_s)
         if done:
-            result: T = future.result()
-            return result
+            return future.result()
         future.cancel()
         lines = "\n".join(f"  {arrival}" for arrival in self.arrivals[-20:]) or "  nothing arrived"
         raise TimeoutError(f"not seen within {timeout_s} s; the log holds\n{lines}")

@@ -18,7 +18,7 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from ollama_proxy.simulator.actions import Behaviour
 from ollama_proxy.simulator.ask import Ask
@@ -38,7 +38,6 @@ from ollama_proxy.simulator.talk import Say
 
 __all__ = ["Clock", "Simulator"]
 
-T = TypeVar("T")
 _SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key", "x-api-key", "cookie"})
 #: How long closing waits for the sockets; they go within a turn of the loop.
 _PATIENCE_S = 2.0
@@ -235,7 +234,7 @@ class Simulator:
         wanted = {**({"provider": provider} if provider else {}), **which}
         return [a for a in self.log if all(getattr(a, name) == value for name, value in wanted.items())]
 
-    async def wait_for(self, predicate: Callable[[list[Arrival]], T], timeout_s: float = 5.0) -> T:
+    async def wait_for(self, predicate: Callable[[list[Arrival]], Any], timeout_s: float = 5.0) -> Any:
         """What `predicate(log)` answers, as soon as it is true. Raises: TimeoutError, with the log."""
         return await self._log.wait_for(predicate, timeout_s)
 

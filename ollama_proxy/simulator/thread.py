@@ -89,7 +89,7 @@ class SimulatorThread:
     def reached(self, name: str, timeout_s: float = 5.0) -> None:
         self._await(self.sim.reached(name, timeout_s))
 
-    def wait_for(self, predicate: Callable[[list[Arrival]], T], timeout_s: float = 5.0) -> T:
+    def wait_for(self, predicate: Callable[[list[Arrival]], Any], timeout_s: float = 5.0) -> Any:
         return self._await(self.sim.wait_for(predicate, timeout_s))
 
     def do(self, work: Callable[[Simulator], T]) -> T:

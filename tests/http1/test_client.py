@@ -22,7 +22,7 @@ from tests.support.fake_upstream import (
     wait,
     whole,
 )
-from tests.support.loops import on_every_loop
+from tests.support.loops import on_every_loop, play
 
 SOON = Timeouts(connect_s=5.0, first_byte_s=5.0, idle_s=5.0, write_idle_s=5.0)
 HEADERS = [(b"Authorization", b"Bearer canary"), (b"X-Two", b"2")]
@@ -101,7 +101,7 @@ def test_a_field_that_would_change_the_framing_is_never_sent(field: tuple[bytes,
             await Client().request("POST", Origin("http", "127.0.0.1", 1), "/", [field], b"", SOON)
         assert "evil" not in str(caught.value)
 
-    asyncio.run(story())
+    play(story())
 
 
 @pytest.mark.parametrize("path", ["", "x", "/a b", "/a\r\nX: y", "/a\0", "/ä", "/a#b", "http://evil.test/", "/\x7f"])
@@ -112,7 +112,7 @@ def test_a_path_that_is_none_is_never_sent(path: str) -> None:
         with pytest.raises(ValueError, match="path"):
             await Client().request("GET", Origin("http", "127.0.0.1", 1), path, [], b"", SOON)
 
-    asyncio.run(story())
+    play(story())
 
 
 @pytest.mark.parametrize("method", ["", "get", "GET ", "GET / HTTP/1.1\r\nX", "G\0T"])
@@ -123,7 +123,7 @@ def test_a_method_that_is_none_is_never_sent(method: str) -> None:
         with pytest.raises(ValueError, match="method"):
             await Client().request(method, Origin("http", "127.0.0.1", 1), "/", [], b"", SOON)
 
-    asyncio.run(story())
+    play(story())
 
 
 # Which answers come back
@@ -191,7 +191,7 @@ def test_answers_without_body_need_no_length(status: bytes) -> None:
             assert len(upstream.visits) == 1
             await client.close()
 
-    asyncio.run(story())
+    play(story())
 
 
 @on_every_loop
@@ -287,7 +287,7 @@ def test_a_connection_that_may_not_go_on_is_closed_at_once(reply: bytes) -> None
             assert len(upstream.visits) == 2
             await client.close()
 
-    asyncio.run(story())
+    play(story())
 
 
 @on_every_loop
@@ -394,7 +394,7 @@ def test_a_stale_connection_costs_nothing(end: Callable[[], Action]) -> None:
             assert upstream.visits[1].requests[0].endswith(b"again")
             await client.close()
 
-    asyncio.run(story())
+    play(story())
 
 
 @on_every_loop

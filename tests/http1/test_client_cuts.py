@@ -96,6 +96,12 @@ def test_byte_by_byte_is_the_same_answer(name: str) -> None:
     assert apart[:4] == together[:4]
 
 
+def test_framing_between_body_bytes_does_not_add_up() -> None:
+    """F46: ninety thousand bytes of framing around fifteen thousand single bytes are no flood."""
+    parts = [CHUNKED + b"\r\n", *([b"1\r\nx\r\n"] * 15_000), b"0\r\n", b"\r\n"]
+    assert asyncio.run(play(parts))[2:] == (b"x" * 15_000, "NoneType", True)
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     name=st.sampled_from(sorted(WELL_FORMED)),

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from ollama_proxy.http1.client import Client, Origin, Timeouts
+from tests.support.loops import play
 
 SOON = Timeouts(connect_s=5.0, first_byte_s=5.0, idle_s=5.0, write_idle_s=5.0)
 
@@ -81,7 +82,7 @@ def test_the_standard_library_understands_us_and_we_understand_it(judge: Origin,
         assert Judge.connections == (len(BODIES) if path == "/close" else 1)
         await client.close()
 
-    asyncio.run(story())
+    play(story())
 
 
 def test_head_and_get_against_the_standard_library(judge: Origin) -> None:
@@ -95,4 +96,4 @@ def test_head_and_get_against_the_standard_library(judge: Origin) -> None:
         assert Judge.connections == 1
         await client.close()
 
-    asyncio.run(story())
+    play(story())

@@ -158,7 +158,7 @@ def test_a_context_that_does_not_verify_is_not_used(weak: str) -> None:
         with pytest.raises(ValueError, match="verify"):
             await post(Client(ssl_context=make), Origin("https", "localhost", 1))
 
-    asyncio.run(story())
+    play(story())
 
 
 @on_every_loop

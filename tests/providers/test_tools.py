@@ -12,7 +12,7 @@ from msgspec import Raw
 from ollama_proxy.providers import Prepared, load
 from ollama_proxy.providers.schemas import gemini, gemini_value, inline, strip
 from ollama_proxy.types import Operation
-from tests.support.strict_upstreams import google_schema
+from tests.support.strict_upstreams import as_json, google_schema
 
 PROVIDERS = load()
 HELLO = [{"role": "user", "content": "hello"}]
@@ -24,7 +24,9 @@ def tool(parameters: Any = None, name: str = "look_up", **more: Any) -> dict[str
 
 
 def prepare(provider: str, *tools: dict[str, Any], model: str = "m", **fields: Any) -> Prepared:
-    return PROVIDERS[provider].prepare(Operation.CHAT, model, {"messages": HELLO, "tools": list(tools), **fields}, True)
+    body = {"messages": HELLO, "tools": list(tools), **fields}
+    prepared = PROVIDERS[provider].prepare(Operation.CHAT, model, body, True)
+    return msgspec.structs.replace(prepared, body=as_json(prepared.body))
 
 
 def parameters(provider: str, schema: Any, model: str = "m") -> Any:
@@ -248,20 +250,12 @@ def test_names_are_changed_alike_everywhere() -> None:
         },
         {"role": "tool", "tool_call_id": "a", "content": "r"},
     ]
-    body = (
-        PROVIDERS["google"]
-        .prepare(
-            Operation.CHAT,
-            "m",
-            {
-                "messages": history,
-                "tools": [tool(name="x/y")],
-                "tool_choice": {"type": "function", "function": {"name": "x/y"}},
-            },
-            True,
-        )
-        .body
-    )
+    asked = {
+        "messages": history,
+        "tools": [tool(name="x/y")],
+        "tool_choice": {"type": "function", "function": {"name": "x/y"}},
+    }
+    body = as_json(PROVIDERS["google"].prepare(Operation.CHAT, "m", asked, True).body)
     assert body["tools"][0]["function"]["name"] == "x_y"
     assert body["tool_choice"]["function"]["name"] == "x_y"
     assert body["messages"][1]["tool_calls"][0]["function"]["name"] == "x_y"

@@ -65,8 +65,7 @@ def test_reasoning_has_its_own_field() -> None:
         async with Simulator() as sim:
             got = await fetch(sim, "akash", chat("akash", stream=True, reasoning={"enabled": True}))
             assert any(c["choices"][0]["delta"].get("reasoning_content") for c in events(got.body)[:-1])
-            switch = {"chat_template_kwargs": {"thinking": True}}
-            got = await fetch(sim, "akash", chat("akash", **switch))
+            got = await fetch(sim, "akash", chat("akash", chat_template_kwargs={"thinking": True}))
             assert got.json["choices"][0]["message"]["reasoning_content"]
             got = await fetch(sim, "akash", chat("akash"))
             assert got.json["choices"][0]["message"]["reasoning_content"] is None

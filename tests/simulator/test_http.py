@@ -72,8 +72,8 @@ def test_old_client_gets_no_chunks() -> None:
     async def story() -> None:
         async with Simulator() as sim:
             data = json.dumps(chat("google", stream=True)).encode()
-            head = f"POST /google/chat/completions HTTP/1.0\r\nauthorization: Bearer k-a\r\ncontent-length: {len(data)}\r\n\r\n"
-            got = await exchange(sim.port, head.encode() + data)
+            head = b"POST /google/chat/completions HTTP/1.0\r\nauthorization: Bearer k-a\r\n"
+            got = await exchange(sim.port, head + b"content-length: %d\r\n\r\n" % len(data) + data)
             assert b"transfer-encoding" not in got.raw
             assert got.raw.endswith(b"data: [DONE]\n\n")
 

@@ -14,29 +14,32 @@ from tests.support.sim_kit import MODELS, SteadyClock, chat, events, fetch
 
 #: What the providers' facts list; a name that vanishes would go unseen otherwise.
 NAMES = {
-    "google": "400-context 400-double-auth 400-location 400-missing-signature 400-unknown-name 403-disabled 404-model 429 "
-    "429-bare 429-day 429-limit0 429-tokens 500 503 bad-key chat chat-tools embeddings empty-safety key-expired key-leaked "
-    "models models-native stream stream-malformed-call stream-reasoning stream-tools stream-tools-index0",
+    "google": "400-context 400-double-auth 400-location 400-missing-signature 400-unknown-name 403-disabled "
+    "404-model 429 429-bare 429-day 429-limit0 429-tokens 500 503 bad-key chat chat-tools embeddings "
+    "empty-safety key-expired key-leaked models models-native stream stream-malformed-call "
+    "stream-reasoning stream-tools stream-tools-index0",
     "openrouter": "200-error 400-context 400-model 401-missing 402 403-moderation 404-model 404-tools 429 429-day "
-    "429-upstream bad-key chat chat-leading-ws key stream stream-error-first stream-midstream-error stream-reasoning "
-    "stream-tools",
-    "akash": "200-html 402 429 429-litellm 502 529 bad-key bad-key-litellm chat models-litellm stream stream-reasoning "
-    "stream-think-tags stream-tools",
-    "cohere": "400-context 402 404-model 422-unknown-field 429 429-month 429-tokens 500 bad-key chat embeddings stream "
+    "429-upstream bad-key chat chat-leading-ws key stream stream-error-first stream-midstream-error "
     "stream-reasoning stream-tools",
-    "codestral": "400-context 400-model 400-order 400-tool-id 422-detail 422-extra 429 429-capacity 429-kong bad-key "
-    "bad-key-detail chat chat-content-list fim fim-stream models-404 stream stream-reasoning stream-tools "
-    "stream-tools-noindex",
-    "qwen": "400-arrearage 400-context 400-empty-tools 400-inspection 400-thinking 403-free-only 404-model 429 429-burst "
-    "429-tpm 429-native 500 bad-key chat device-pending oauth-401 oauth-429-quota stream stream-error stream-reasoning "
-    "stream-tools token-refresh-invalid token-refresh-ok waf",
-    "any": "generic-args-object generic-bad-arguments generic-cloudflare-524 generic-content-after-finish generic-crlf "
-    "generic-cut-json generic-embeddings-base64 generic-empty-429 generic-empty-stream generic-error-detail-list "
-    "generic-error-string generic-finish-only generic-json-instead-of-sse generic-last-event-no-blank "
-    "generic-legacy-function-call generic-no-done generic-no-space-multiline generic-plain-text-503 "
-    "generic-reasoning-only generic-sse-instead-of-json generic-truncated generic-u2028 generic-utf8-split "
-    "cerebras-400-context deepseek-402 github-models-410 groq-400-tool-use-failed groq-413 groq-429 llamacpp-400-context "
-    "lmstudio-string-error nim-400-degraded nim-400-single-tool ollama-cloud-429 together-models vllm-models",
+    "akash": "200-html 402 429 429-litellm 502 529 bad-key bad-key-litellm chat models-litellm stream "
+    "stream-reasoning stream-think-tags stream-tools",
+    "cohere": "400-context 402 404-model 422-unknown-field 429 429-month 429-tokens 500 bad-key chat embeddings "
+    "stream stream-reasoning stream-tools",
+    "codestral": "400-context 400-model 400-order 400-tool-id 422-detail 422-extra 429 429-capacity 429-kong "
+    "bad-key bad-key-detail chat chat-content-list fim fim-stream models-404 stream stream-reasoning "
+    "stream-tools stream-tools-noindex",
+    "qwen": "400-arrearage 400-context 400-empty-tools 400-inspection 400-thinking 403-free-only 404-model "
+    "429 429-burst 429-tpm 429-native 500 bad-key chat device-pending oauth-401 oauth-429-quota "
+    "stream stream-error stream-reasoning stream-tools token-refresh-invalid token-refresh-ok waf",
+    "any": "generic-args-object generic-bad-arguments generic-cloudflare-524 generic-content-after-finish "
+    "generic-crlf generic-cut-json generic-embeddings-base64 generic-empty-429 generic-empty-stream "
+    "generic-error-detail-list generic-error-string generic-finish-only generic-json-instead-of-sse "
+    "generic-last-event-no-blank generic-legacy-function-call generic-no-done "
+    "generic-no-space-multiline generic-plain-text-503 generic-reasoning-only "
+    "generic-sse-instead-of-json generic-truncated generic-u2028 generic-utf8-split "
+    "cerebras-400-context deepseek-402 github-models-410 groq-400-tool-use-failed groq-413 groq-429 "
+    "llamacpp-400-context lmstudio-string-error nim-400-degraded nim-400-single-tool ollama-cloud-429 "
+    "together-models vllm-models",
 }
 ALL = [(provider, name) for provider, shapes in OWN.items() for name in shapes]
 PATHS = {"embeddings": "/embeddings", "fim": "/fim/completions", "key": "/key"}

@@ -12,7 +12,7 @@ import pytest
 __all__ = ["on_every_loop", "play"]
 
 #: A test that hangs is a failed test.
-PATIENCE_S = 20.0
+PATIENCE_S = 10.0
 
 _LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
 if sys.platform != "win32":
