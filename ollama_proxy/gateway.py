@@ -28,18 +28,20 @@ from ollama_proxy.errors import (
     UpstreamJunk,
     UpstreamTimeout,
 )
+from ollama_proxy.hub.rename import Renamer
+from ollama_proxy.memory import Memory
 from ollama_proxy.outcome import CANCELLED, OK, Kind, Outcome, Reply
 from ollama_proxy.plan import Ended, Fail, NextTarget, Progress, Reason, Stage, Try, Wait, next_step
 from ollama_proxy.plan import Limits as PlanLimits
 from ollama_proxy.pool import Lease, Rest
 from ollama_proxy.refusals import keys_refused, keys_resting, refusal, unavailable
-from ollama_proxy.relay import Delivery, Relay
+from ollama_proxy.relay import Delivery, Relay, Source
 from ollama_proxy.routing import Target
 from ollama_proxy.secret import Scrubber
 from ollama_proxy.settings import Limits, Timeouts
 from ollama_proxy.telemetry import Journal, Served
 from ollama_proxy.types import Call, Client, Headers, Model
-from ollama_proxy.upstream import Transport, Upstream, UpstreamReply
+from ollama_proxy.upstream import Transport, Upstream
 
 __all__ = ["Gateway"]
 
@@ -109,6 +111,7 @@ class Gateway:
         clock: Clock,
         journal: Journal,
         scrubber: Scrubber,
+        memory: Memory,
         timeouts: Timeouts,
         limits: Limits,
     ) -> None:
@@ -119,6 +122,7 @@ class Gateway:
         self._clock = clock
         self._journal = journal
         self._scrubber = scrubber
+        self._memory = memory
         self._timeouts = timeouts
         self._limits = limits
         self._plan_limits = PlanLimits(max_wait_s=timeouts.key_wait_s)
@@ -291,13 +295,12 @@ class Gateway:
         return outcome
 
     async def _call(self, trip: _Trip, channel: Channel, lease: Lease, first_content_s: float) -> Outcome:
-        call, target = trip.call, trip.target
-        prepared = channel.provider.prepare(
-            call.operation, target.model_id, call.body, call.stream, self._describe(target)
-        )
+        call, target, provider = trip.call, trip.target, channel.provider
+        body = self._memory.restore(channel.name, call.body) if provider.remembers else call.body
+        prepared = provider.prepare(call.operation, target.model_id, body, call.stream, self._describe(target))
         reply = await self._upstream.send(
             "POST",
-            channel.provider.base_url,
+            provider.base_url,
             prepared.path,
             [_JSON, *channel.auth(lease), *prepared.headers],
             _encode(prepared.body),
@@ -306,16 +309,19 @@ class Gateway:
         )
         try:
             if reply.status != 200:
-                body = await reply.read(_ERROR_BYTES)
-                return channel.provider.classify(
-                    Reply(reply.status, reply.headers, body), lease.model, self._clock.wall()
-                )
+                said = Reply(reply.status, reply.headers, await reply.read(_ERROR_BYTES))
+                return provider.classify(said, lease.model, self._clock.wall())
             headers = self._headers(trip, prepared.dropped)
+            tap = self._memory.tap(channel.name) if provider.remembers and "tools" in call.body else None
+            renamer = Renamer(prepared.names) if prepared.names else None
             if call.stream:
-                await self._relay(trip, channel, lease, reply, headers, first_content_s)
+                source = Source(reply, tap, renamer)
+                await self._relay(trip, channel, lease, source, headers, first_content_s)
             else:
-                body = await reply.read(self._limits.answer_bytes)
-                trip.answer = headers, call.face.render_answer(body)
+                answer = await reply.read(self._limits.answer_bytes)
+                if tap is not None:
+                    self._memory.learn(channel.name, answer)
+                trip.answer = headers, call.face.render_answer(answer if renamer is None else renamer.answer(answer))
         finally:
             reply.close()
         return OK
@@ -325,7 +331,7 @@ class Gateway:
         trip: _Trip,
         channel: Channel,
         lease: Lease,
-        reply: UpstreamReply,
+        source: Source,
         headers: Headers,
         first_content_s: float,
     ) -> None:
@@ -334,7 +340,7 @@ class Gateway:
 
         stream = trip.call.face.open_stream()
         relay = Relay(
-            reply, stream, trip.delivery, headers, self._timeouts, first_content_s, self._clock.now, committed
+            source, stream, trip.delivery, headers, self._timeouts, first_content_s, self._clock.now, committed
         )
         await relay.run()
         if stream.usage is not None:

@@ -13,12 +13,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from ollama_proxy.errors import ProxyError, StreamInterrupted, UpstreamError, UpstreamJunk, UpstreamTimeout
+from ollama_proxy.errors import ProxyError, StreamInterrupted, UpstreamJunk, UpstreamTimeout
+from ollama_proxy.hub.rename import Renamer
+from ollama_proxy.memory import Tap
 from ollama_proxy.settings import Timeouts
 from ollama_proxy.types import Client, Face, Headers, Stream
 from ollama_proxy.upstream import UpstreamReply
+from ollama_proxy.wire.sse import FrameTooLarge
 
-__all__ = ["Delivery", "Relay"]
+__all__ = ["Delivery", "Relay", "Source"]
 
 #: Bytes without content that may come before the first content; a real stream has a few hundred.
 _MAX_HELD = 256 * 1024
@@ -58,6 +61,61 @@ class Delivery:
             self.client.respond(*self.face.render_error(error))
 
 
+class Source:
+    """An upstream stream as its relay reads it, with whoever listens to it or changes it on the way."""
+
+    __slots__ = ("_renamer", "_reply", "_tap")
+
+    def __init__(self, reply: UpstreamReply, tap: Tap | None = None, renamer: Renamer | None = None) -> None:
+        self._reply = reply
+        self._tap = tap
+        self._renamer = renamer
+
+    def relay(self, on_data: Callable[[bytes], None], on_end: Callable[[ProxyError | None], None]) -> None:
+        """Hands the pieces to `on_data` and the way it ended to `on_end`; see `UpstreamReply.relay`."""
+        if self._tap is None and self._renamer is None:
+            self._reply.relay(on_data, on_end)
+        else:
+            self._reply.relay(
+                lambda data: self._heard(data, on_data, on_end), lambda e: self._ended(e, on_data, on_end)
+            )
+
+    def pause(self) -> None:
+        """Stop reading from the provider."""
+        self._reply.pause()
+
+    def resume(self) -> None:
+        """Go on reading."""
+        self._reply.resume()
+
+    def _heard(
+        self, data: bytes, on_data: Callable[[bytes], None], on_end: Callable[[ProxyError | None], None]
+    ) -> None:
+        if self._tap is not None:
+            self._tap.feed(data)
+        if self._renamer is not None:
+            try:
+                data = self._renamer.feed(data)
+            except FrameTooLarge:
+                on_end(UpstreamJunk("the provider's stream holds an event that is too large"))
+                return
+        if data:
+            on_data(data)
+
+    def _ended(
+        self,
+        error: ProxyError | None,
+        on_data: Callable[[bytes], None],
+        on_end: Callable[[ProxyError | None], None],
+    ) -> None:
+        if self._tap is not None:
+            self._tap.close()
+        rest = self._renamer.finish() if self._renamer is not None and error is None else b""
+        if rest:
+            on_data(rest)
+        on_end(error)
+
+
 class Relay:
     """One attempt's stream."""
 
@@ -85,7 +143,7 @@ class Relay:
 
     def __init__(
         self,
-        reply: UpstreamReply,
+        reply: Source,
         stream: Stream,
         delivery: Delivery,
         headers: Headers,
@@ -163,7 +221,7 @@ class Relay:
         self._delivery.committed = True
         self._on_commit()
 
-    def _on_end(self, error: UpstreamError | None) -> None:
+    def _on_end(self, error: ProxyError | None) -> None:
         if self._done.done():
             return
         if error is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["make_call_id"]
+from collections.abc import Callable
+
+__all__ = ["make_call_id", "make_hex_id"]
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -15,3 +17,8 @@ def make_call_id(rnd: float) -> str:
         number, rest = divmod(number, len(_LETTERS))
         letters.append(_LETTERS[rest])
     return "call_" + "".join(letters)
+
+
+def make_hex_id(prefix: str, rnd: Callable[[], float]) -> str:
+    """The prefix and 24 of [0-9a-f]; `rnd` gives floats in [0, 1)."""
+    return f"{prefix}{int(rnd() * 16**12):012x}{int(rnd() * 16**12):012x}"

@@ -20,7 +20,7 @@ from ollama_proxy.pool.cell import Cell
 from ollama_proxy.pool.choose import Heat, lightest, two_of
 from ollama_proxy.pool.facts import Fact, apply_facts, collect_facts
 from ollama_proxy.pool.rules import PoolRules
-from ollama_proxy.pool.settle import credit, pardon_all, settle
+from ollama_proxy.pool.settle import credit, keep_a_hope, settle
 from ollama_proxy.pool.slot import Lease, Rest, Slot
 from ollama_proxy.pool.state import PoolState
 from ollama_proxy.pool.views import KeyView, ProviderView, describe, view_key, view_provider
@@ -103,7 +103,8 @@ class KeyPool:
         state = self._state
         state.newest = seq = state.newest + 1
         slot.in_flight += 1
-        slot.heat += self._heat.weight(now, state.slots)
+        weight = self._heat.weight(now, state.slots)  # may scale every heat, this one's too: so before the addition
+        slot.heat += weight
         slot.last_pick = seq
         self._seen = now
         for cell in held:
@@ -171,8 +172,7 @@ class KeyPool:
         """These keys from now on; one that was there before (by fingerprint) keeps its history and its rests."""
         self._seen = now
         self._state.replace_keys(keys, accounts or {})
-        if not self._living:
-            pardon_all(self._state, now, 0.0)
+        keep_a_hope(self._state, now)
 
     def revive(self, label: str, now: float) -> bool:
         """An operator says that a key is good again; False if there is no such key.
@@ -198,8 +198,7 @@ class KeyPool:
     def restore(self, facts: Iterable[Sequence[Any]], now: float, wall: float) -> None:
         """Takes over what this or another process has learnt; rests only grow by it."""
         apply_facts(self._state, facts, now, wall)
-        if not self._living:
-            pardon_all(self._state, now, 0.0)
+        keep_a_hope(self._state, now)
 
     def snapshot(self, now: float) -> list[KeyView]:
         """Every key as it stands, in the order of the settings."""

@@ -16,7 +16,7 @@ from ollama_proxy.pool.rules import believed_wait, moment
 from ollama_proxy.pool.slot import Lease, Slot
 from ollama_proxy.pool.state import PoolState
 
-__all__ = ["credit", "pardon_all", "settle"]
+__all__ = ["credit", "keep_a_hope", "settle"]
 
 
 def settle(state: PoolState, lease: Lease, outcome: Outcome, now: float, rnd: float) -> None:
@@ -52,7 +52,7 @@ def credit(state: PoolState, lease: Lease, now: float, rnd: float, *, worked: bo
         state.tidy(cell)
     if slot.strikes and lease.seq > slot.own.fell_after:
         slot.strikes = 0
-        pardon_all(state, now, rnd)
+        _pardon_all(state, now, rnd)
 
 
 def _debit(state: PoolState, lease: Lease, outcome: Outcome, now: float, rnd: float) -> None:
@@ -125,8 +125,13 @@ def _refuse(state: PoolState, lease: Lease, outcome: Outcome, now: float, rnd: f
         state.refresh()
 
 
-def pardon_all(state: PoolState, now: float, rnd: float) -> None:
-    """Every dead key that has ever worked is given another chance, after a short rest."""
+def keep_a_hope(state: PoolState, now: float) -> None:
+    """After keys have come and gone: if none lives that has ever worked, the dead that have get another chance."""
+    if all(slot.worked_at is None for slot in state.living):
+        _pardon_all(state, now, 0.0)
+
+
+def _pardon_all(state: PoolState, now: float, rnd: float) -> None:
     _pardon([slot for slot in state.slots if slot.died_at is not None and slot.worked_at is not None], state, now, rnd)
 
 

@@ -28,6 +28,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "key_page": str,
     "auth": dict,
     "keyless": bool,
+    "remembers": bool,
     "seed": bool,
     "paths": dict,
     "list": dict,

@@ -58,6 +58,7 @@ class Provider:
     """One upstream. Immutable; safe to share.
 
     name: before the colon in model names. title, note, key_page: for people.
+    remembers: wants things back with a tool call that clients drop; the proxy keeps them.
     keys_variable: the environment variable that holds its keys. keyless: may be called without one.
     seed: one of the six that need no settings file.
     list_base_url: where `models_path` lies; not always under `base_url`.
@@ -71,6 +72,7 @@ class Provider:
         self.key_page: str = table.get("key_page", "")
         self.note: str = table.get("note", "")
         self.keyless: bool = table.get("keyless", False)
+        self.remembers: bool = table.get("remembers", False)
         self.seed: bool = table.get("seed", False)
         self.keys_variable = f"{name.upper().replace('-', '_')}_API_KEYS"
         self.rate_scope = Scope(table.get("rate_scope", "key+model"))

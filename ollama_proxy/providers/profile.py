@@ -132,8 +132,10 @@ class Rules:
         self.messages = MessageRules(table["messages"])
         self.tools = ToolRules(table["tools"])
         self.reasoning = Reasoning(table.get("reasoning", ()))
+        #: Said to the model where a JSON answer is wanted and nobody has told it so.
+        self.json_hint: str = table.get("chat", {}).get("json_hint", "")
         own = {"think"} if not self.reasoning else set(FIELDS)
-        looked = own | set(_TOOL_FIELDS) | ({"response_format"} if self.tools.format else set())
+        looked = own | set(_TOOL_FIELDS) | ({"response_format"} if self.tools.format or self.json_hint else set())
         self._look = frozenset(looked)
         self._keep = frozenset(own | ({"tool_choice"} if self.tools.choice == "none" else set()))
         # OpenAI and DashScope refuse stream_options beside "stream": false.
@@ -156,12 +158,15 @@ class Rules:
         names = Names(self.tools.names)
         self._adapt_tools(out, dropped, names)
         out.pop("think", None)
+        wanted = plainly(out.get("response_format")) if self.json_hint else None
         asked, stream = stream, self.reasoning.adapt(model_id, model, body, out, dropped, stream=stream)
         if not stream:
             out.pop("stream_options", None)
         elif not asked:
             out["stream_options"] = {"include_usage": True}  # the whole answer would have said it unasked
         ids = self._adapt_messages(model_id, out, names)
+        if isinstance(wanted, dict) and wanted.get("type") == "json_object":
+            _ask_for_json(out, self.json_hint)
         return Draft(out, _nameable(dropped), names.back, ids, stream)
 
     def _adapt_tools(self, out: Body, dropped: list[str], names: Names) -> None:
@@ -231,6 +236,20 @@ def profile_table(name: str, over: Mapping[str, Any] | None = None) -> dict[str,
 
 def _laid_over(table: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
     return join(table, {k: v for k, v in row.items() if k != "models"})
+
+
+def _ask_for_json(out: Body, hint: str) -> None:
+    """JSON mode is refused, or never ends, where the conversation does not hold the word."""
+    given = out.get("messages")
+    text = bytes(given) if isinstance(given, msgspec.Raw) else msgspec.json.encode(given)
+    messages = plainly(given)
+    if b"json" in text.lower() or not isinstance(messages, list):
+        return
+    first = messages[0] if messages else None
+    if isinstance(first, dict) and first.get("role") == "system" and isinstance(first.get("content"), str):
+        out["messages"] = [{**first, "content": f"{first['content']}\n\n{hint}"}, *messages[1:]]
+    else:
+        out["messages"] = [{"role": "system", "content": hint}, *messages]
 
 
 def _clamped(value: Any, bounds: list[float]) -> float | None:

@@ -124,6 +124,8 @@ class Reasoning:
                 out["reasoning"] = body["reasoning"]
             else:
                 dropped.append("reasoning")
+        if row.style == "switch":
+            _settle(out, row, dropped)
         must = self._must_stream(row, model_id, out)
         return stream or must
 
@@ -131,7 +133,6 @@ class Reasoning:
     def _must_stream(row: Row, model_id: str, out: dict[str, Any]) -> bool:
         """DashScope: "enable_thinking must be set to false for non-streaming calls" (read 2026-11)."""
         if row.stream_only:
-            _auto_choice(out)
             return True
         if plainly(out.get("enable_thinking")) is True:
             return True
@@ -231,7 +232,7 @@ def _switch(out: dict[str, Any], say: _Saying) -> None:
     """DashScope: `enable_thinking`; while thinking neither a forced call nor a JSON answer can be had."""
     on = say.on
     if not say.row.stream_only:
-        if on and out.get("response_format") is not None:
+        if on and _wants_json(out):
             say.dropped.append("reasoning_effort")
             on = False
         out["enable_thinking"] = on
@@ -244,8 +245,31 @@ def _switch(out: dict[str, Any], say: _Saying) -> None:
     _auto_choice(out)
 
 
+def _wants_json(out: dict[str, Any]) -> bool:
+    wanted = plainly(out.get("response_format"))
+    return isinstance(wanted, dict) and wanted.get("type") in ("json_object", "json_schema")
+
+
+def _settle(out: dict[str, Any], row: Row, dropped: list[str]) -> None:
+    """A model that may think unasked is told not to, where JSON or a call is wanted for sure.
+
+    One that always thinks cannot be told: JSON is then asked for in words only, and a call left to it.
+    """
+    if row.stream_only:
+        _auto_choice(out)
+        if _wants_json(out):
+            del out["response_format"]
+            dropped.append("response_format")
+    elif _wants_json(out) or _forces_call(out):
+        out.setdefault("enable_thinking", False)
+
+
+def _forces_call(out: dict[str, Any]) -> bool:
+    return plainly(out.get("tool_choice")) not in (None, "auto", "none")
+
+
 def _auto_choice(out: dict[str, Any]) -> None:
-    if plainly(out.get("tool_choice")) not in (None, "auto", "none"):
+    if _forces_call(out):
         out["tool_choice"] = "auto"
 
 

@@ -110,7 +110,11 @@ _FORMATS = {
     "number": ("float", "double"),
     "integer": ("int32", "int64"),
 }
-_BOUNDS = ("minItems", "maxItems", "minimum", "maximum")
+_BOUNDS = {
+    "array": ("minItems", "maxItems"),
+    "number": ("minimum", "maximum"),
+    "integer": ("minimum", "maximum"),
+}
 _ANYTHING: Schema = {"type": "string"}
 
 
@@ -217,11 +221,11 @@ def _plain(schema: Schema, depth: int) -> Schema:
     if isinstance(schema.get("description"), str):
         made["description"] = schema["description"]
     choices = schema.get("enum", [schema["const"]] if "const" in schema else None)
-    if isinstance(choices, list):
-        _enum(made, choices)
-    elif schema.get("format") in _FORMATS.get(kind, ()):
+    if isinstance(choices, list) and _enum(made, choices):
+        return made
+    if schema.get("format") in _FORMATS.get(kind, ()):
         made["format"] = schema["format"]
-    for bound in _BOUNDS:
+    for bound in _BOUNDS.get(kind, ()):
         value = schema.get(bound)
         if isinstance(value, int | float) and not isinstance(value, bool):
             made[bound] = value
@@ -241,13 +245,14 @@ def _kind(schema: Schema) -> str:
     return "array" if "items" in schema or "prefixItems" in schema else "string"
 
 
-def _enum(made: Schema, choices: list[Any]) -> None:
-    """Only texts may be listed, and none of them empty; numbers are listed as text."""
+def _enum(made: Schema, choices: list[Any]) -> bool:
+    """Only texts may be listed, and none of them empty; numbers are listed as text. Returns whether any is left."""
     texts = [c if isinstance(c, str) else _text(c) for c in choices if c is not None and c != ""]
     if None in choices:
         made["nullable"] = True
     if texts:
         made.update(type="string", enum=texts)
+    return bool(texts)
 
 
 def _text(value: object) -> str:

@@ -25,7 +25,7 @@ from ollama_proxy.errors import (
     UnsupportedEncoding,
 )
 from ollama_proxy.http1.server import Answer, Exchange, Request
-from ollama_proxy.protocols import ollama, openai
+from ollama_proxy.protocols import anthropic, ollama, openai
 from ollama_proxy.server.access import Access, HostCheck, Origins, is_same_origin
 from ollama_proxy.server.routing_table import Route, Table, clean_path
 from ollama_proxy.server.visit import Visit
@@ -45,8 +45,8 @@ class App:
     def __init__(self, routes: list[Route], access: Access, origins: Origins, hosts: HostCheck) -> None:
         self.use(routes, access, origins, hosts)
         self._tasks: set[asyncio.Task[None]] = set()
-        # Ids are unique within a run, and runs do not collide.
-        self._ids = map(f"req_{secrets.token_hex(6)}%08x".__mod__, itertools.count(1))
+        # Ids are unique within a run, and runs do not collide. 24 digits, as Ollama gives Anthropic's clients.
+        self._ids = map(f"req_{secrets.token_hex(8)}%08x".__mod__, itertools.count(1))
         self.draining = False
 
     def use(self, routes: list[Route], access: Access, origins: Origins, hosts: HostCheck) -> None:
@@ -76,7 +76,7 @@ class App:
             route, tail = self._route(request)
             work = route.endpoint(Visit(exchange, tail, common))
         except ProxyError as error:
-            status, headers, body = _renderer(self._path(request)[0])(error)
+            status, headers, body = _told(error, self._path(request)[0], common[0][1])
             exchange.respond(status, [*headers, *common], body)
             return
         if work is not None:
@@ -92,9 +92,7 @@ class App:
             503: Overloaded,
         }
         error = kinds[status](message) if status in kinds else BadRequest(message, status=status)
-        path = self._path(request)[0] if request is not None else "/"
-        status, headers, body = _renderer(path)(error)
-        return status, [*headers, (b"x-request-id", next(self._ids).encode())], body
+        return self._refusal(request, error, [])
 
     # --- the door -----------------------------------------------------------------------------------------------------
 
@@ -156,9 +154,13 @@ class App:
         path, by_path = self._access.path_within(request.path)
         return clean_path(path), by_path
 
-    def _refusal(self, request: Request, error: ProxyError, cors: Headers) -> Answer:
-        status, headers, body = _renderer(self._path(request)[0])(error)
-        return status, [*headers, (b"x-request-id", next(self._ids).encode()), *cors], body
+    def _refusal(self, request: Request | None, error: ProxyError, cors: Headers) -> Answer:
+        path = self._path(request)[0] if request is not None else "/"
+        request_id = next(self._ids).encode()
+        status, headers, body = _told(error, path, request_id)
+        if _is_anthropics(path):
+            headers.append((b"request-id", request_id))  # where their SDKs look for it
+        return status, [*headers, (b"x-request-id", request_id), *cors], body
 
     # --- work ---------------------------------------------------------------------------------------------------------
 
@@ -169,6 +171,12 @@ class App:
         task.add_done_callback(self._tasks.discard)
 
 
-def _renderer(path: str) -> Callable[[ProxyError], Answer]:
-    """How errors are told on this path."""
-    return openai.render_error if path.startswith("/v1/") else ollama.render_error
+def _told(error: ProxyError, path: str, request_id: bytes) -> Answer:
+    """The error as the clients of this path read it."""
+    if _is_anthropics(path):
+        return anthropic.render_error(error, request_id.decode())
+    return openai.render_error(error) if path.startswith("/v1/") else ollama.render_error(error)
+
+
+def _is_anthropics(path: str) -> bool:
+    return path == "/v1/messages" or path.startswith("/v1/messages/")

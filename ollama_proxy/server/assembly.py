@@ -19,12 +19,13 @@ from ollama_proxy.errors import SettingsError
 from ollama_proxy.gateway import Gateway
 from ollama_proxy.http1.server import ServerLimits
 from ollama_proxy.library import Library
+from ollama_proxy.memory import Memory
 from ollama_proxy.pool import KeyPool, PoolRules
 from ollama_proxy.providers import Provider, known_models, load
 from ollama_proxy.refresh import Refresh
 from ollama_proxy.routing import Router
 from ollama_proxy.secret import Scrubber, Secret
-from ollama_proxy.server import library_api, ollama_api, openai_api, own_api
+from ollama_proxy.server import anthropic_api, library_api, ollama_api, openai_api, own_api, responses_api
 from ollama_proxy.server.access import Access, HostCheck, Origins
 from ollama_proxy.server.routing_table import Route
 from ollama_proxy.server.services import Services
@@ -69,6 +70,7 @@ class Lasting:
         self.catalog = Catalog(known_models())
         self.upstream = Upstream(settings.proxy_environment)
         self.library = Library()
+        self.memory = Memory()
         self.shelf = Shelf()
         self.pools: dict[str, KeyPool] = {}
 
@@ -124,6 +126,8 @@ def assemble(settings: Settings, lasting: Lasting, demo_url: str | None = None) 
         *ollama_api.routes(services),
         *library_api.routes(services, refresh),
         *openai_api.routes(services),
+        *responses_api.routes(services),
+        *anthropic_api.routes(services),
     ]
     return Parts(settings, channels, services, refresh, Access(settings.token), origins, hosts, routes, unknown)
 
@@ -156,6 +160,7 @@ def _services(settings: Settings, lasting: Lasting, channels: dict[str, Channel]
         lasting.clock,
         lasting.journal,
         lasting.scrubber,
+        lasting.memory,
         settings.timeouts,
         settings.limits,
     )

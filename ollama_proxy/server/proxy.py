@@ -25,6 +25,7 @@ _FLUSH_S = 0.5
 #: A crash loses about this much of what was learnt about keys.
 _FACTS_S = 1.0
 _FACTS = "pool/"
+_MEMORY = "memory"
 #: Between two looks at the settings' files.
 _WATCH_S = 2.0
 
@@ -63,6 +64,7 @@ class Proxy:
         self.parts.refresh.restore()
         self._restore_facts()
         self._restore_library()
+        self._restore_memory()
         self._begin(self.lasting.documents.keep_writing())
         self._begin(self._keep_facts())
         self._begin(self._keep_flushing())
@@ -156,6 +158,8 @@ class Proxy:
             facts = pool.facts(now, wall)
             if facts or lasting.documents.get(_FACTS + name) is not None:
                 lasting.documents.put(_FACTS + name, msgspec.json.encode(facts) if facts else None)
+        if lasting.memory.changed:
+            lasting.documents.put(_MEMORY, msgspec.json.encode(lasting.memory.export()))
 
     def _restore_facts(self) -> None:
         lasting = self.lasting
@@ -164,6 +168,11 @@ class Proxy:
             saved = lasting.documents.get(_FACTS + name)
             with contextlib.suppress(msgspec.DecodeError):
                 pool.restore([] if saved is None else msgspec.json.decode(saved), now, wall)
+
+    def _restore_memory(self) -> None:
+        saved = self.lasting.documents.get(_MEMORY)
+        with contextlib.suppress(msgspec.DecodeError):
+            self.lasting.memory.import_(None if saved is None else msgspec.json.decode(saved))
 
     def _restore_library(self) -> None:
         saved = self.lasting.documents.get(LIBRARY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -70,7 +71,7 @@ async def _serve(args: argparse.Namespace) -> None:
         delay_s=max(0.0, args.delay_ms) / 1000,
         slow_s=0.25,
         limits="free" if args.limits == "free" else None,
-        log_size=1000,
+        log_size=500,
         on_arrival=None if args.quiet else _print_arrival,
     )
     async with simulator:
@@ -85,7 +86,9 @@ def _print(lines: Iterable[str]) -> None:
 
 def _print_arrival(arrival: Arrival) -> None:
     left = " (client left)" if arrival.gave_up else ""
-    _print([f"{arrival}{left}"])
+    # Nobody reads our output any more: that is no reason to stop serving.
+    with contextlib.suppress(OSError):
+        _print([f"{arrival}{left}"])
 
 
 def _screen(simulator: Simulator) -> list[str]:
@@ -122,8 +125,7 @@ def _listing() -> list[str]:
 
     lines = [
         "In a key, between dashes (sim-google-rate-2), or after the model's name (gemini-2.5-flash!rate):",
-        *_table(WORDS.items()),
-        "  404, 503, ...    any status, in the provider's own form",
+        *_table([*WORDS.items(), ("404, 503, ...", "any status, in the provider's own form")]),
         "  A count ends it: 503x2 hits the first two calls only. Several words may follow each other: !crlf!slow",
         "",
         "The same, for how an answer is sent:",

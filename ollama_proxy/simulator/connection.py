@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import sys
 from collections import deque
 from collections.abc import Awaitable
 from email.utils import formatdate
@@ -36,8 +37,8 @@ from ollama_proxy.simulator.log import Arrival
 
 __all__ = ["Connection", "Desk"]
 
-#: SO_LINGER on, zero seconds: closing then sends RST in place of FIN.
-_LINGER_ZERO = struct.pack("ii", 1, 0)
+#: SO_LINGER on, zero seconds: closing then sends RST in place of FIN. Windows counts in shorts.
+_LINGER_ZERO = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 _NO_BODY = frozenset({204, 304})
 
 
@@ -122,12 +123,15 @@ class Connection(asyncio.Protocol):
         """Whether the client does not read as fast as it is written to."""
         return not self._flow.is_set()
 
-    def drop(self) -> None:
-        """End the connection and what runs on it."""
+    def drop(self) -> list[asyncio.Future[None]]:
+        """End the connection and what runs on it; what is returned is done when both are gone."""
         self._ours = True
+        ends = [self.lost]
         if self._task is not None:
             self._task.cancel()
+            ends.append(self._task)
         self._transport.abort()
+        return ends
 
     async def write(self, data: bytes) -> None:
         """Send, and wait while the client does not read.

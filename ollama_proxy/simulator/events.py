@@ -28,8 +28,8 @@ __all__ = [
     "sse",
 ]
 
-#: Prompt, completion and total tokens, as the provider would report them.
-Counts: TypeAlias = tuple[int, int, int]
+#: Prompt, completion and total tokens, as the provider would report them; then those of thoughts, if there are any.
+Counts: TypeAlias = tuple[int, int, int] | tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)

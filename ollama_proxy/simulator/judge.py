@@ -121,7 +121,7 @@ class Judge:
             text = f"Nothing is served at {ask.path}. Providers: {', '.join(PROVIDERS)}."
             return _sent(Reply("no-provider", 404, json.dumps({"error": text}).encode()))
         if isinstance(wish, Play):
-            return self._play(provider, ask, wish.name)
+            return self._play(provider, ask, wish)
         refused = self._refuse(provider, ask, now, wished=wish is not None)
         if refused is not None:
             return refused
@@ -161,7 +161,7 @@ class Judge:
             return None
         card = provider.card(ask.model)
         if card and ask.operation == "chat" and sum(map(len, map(str, ask.messages))) // 4 > card.context:
-            return self._play(provider, ask, "context")
+            return self._play(provider, ask, Play("context"))
         spent = self._quota.take(ask.provider, ask.key, ask.model, now, ask.wall)
         return self._spent(provider, ask, spent) if spent else None
 
@@ -181,17 +181,16 @@ class Judge:
 
     # What is answered
 
-    def _play(self, provider: Provider, ask: Ask, name: str) -> Behaviour:
+    def _play(self, provider: Provider, ask: Ask, play: Play) -> Behaviour:
         """A recorded answer or a fault, by name, whatever the request says."""
-        shape = provider.fixed(name)
-        fault = find_fault(provider, name)
+        fault = find_fault(provider, play.name)
+        shape = provider.fixed(play.name) or (fault.shape if fault else None)
         if shape is not None:
-            return self._recorded(provider, ask, name, shape)
+            shape = replace(shape, headers=(*shape.headers, *play.headers.items()))
+            return self._recorded(provider, ask, play.name, shape, play.facts)
         if fault is None:
-            return _sent(_unknown_fault(provider, ask, name))
-        if fault.shape is not None:
-            return self._recorded(provider, ask, name, fault.shape)
-        return self._spoilt(provider, ask, [Hit(name, fault)], None)
+            return _sent(_unknown_fault(provider, ask, play.name))
+        return self._spoilt(provider, ask, [Hit(play.name, fault)], None)
 
     def _recorded(
         self, provider: Provider, ask: Ask, name: str, shape: Shape, facts: Mapping[str, str] | None = None
@@ -250,8 +249,10 @@ class Judge:
         if ask.operation == "embeddings":
             reply = provider.embed(ask)
             return Answer(reply.name, reply.body, [], stream=False, headers=reply.headers)
-        spoken = provider.spoken(ask)
-        spoken = self._options.text if spoken is None else spoken
+        own = provider.spoken(ask)
+        spoken = self._options.text if own is None else own
+        if own is not None:
+            ask = replace(ask, body={name: value for name, value in ask.body.items() if name != "tools"})
         talk = compose(ask, title=provider.title, thinks=provider.thinks(ask), say=say, spoken=spoken)
         answer = provider.answer(talk, ask)
         delay = self._options.demo_delay_s if provider.name == "demo" else self._options.delay_s

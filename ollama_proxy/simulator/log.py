@@ -19,7 +19,8 @@ class Arrival:
 
     number: 1 for the first request of this simulator; connection: 1 for its first connection.
     operation: chat, completions, fim, embeddings, models, model, key, credits; "" for a path nobody serves.
-    key: the key's label. model: as asked for, with any `!fault`. body: the JSON read, None if it is none.
+    key: the key's label. model: as asked for, with any `!fault`. body: the JSON object read, None if it is none; raw:
+    the body's bytes.
     outcome: what was answered (`chat`, `stream`, `429-day`, `cut` ...).
     Times are the simulator's clock (`now`), None while it has not happened. `bytes_sent` counts head and body.
     peer_closed: the client closed this connection, at whatever time; gave_up: it did so before the answer's end.
@@ -38,6 +39,7 @@ class Arrival:
     stream: bool
     body: Any
     opened_at: float
+    raw: bytes = field(default=b"", repr=False)
     outcome: str = ""
     status: int = 0
     first_byte_at: float | None = None

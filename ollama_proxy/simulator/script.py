@@ -6,8 +6,8 @@ requests that fit it: `nth` picks one of them, `times` ends it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ollama_proxy.simulator.actions import Action, Behaviour
@@ -22,9 +22,14 @@ GENERATES = frozenset({"chat", "completions", "fim", "embeddings"})
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """A recorded answer or a fault, by name."""
+    """A recorded answer or a fault, by name.
+
+    facts: in place of its usual ones (`{"retry": "7"}`); headers: in addition. Both concern recorded answers only.
+    """
 
     name: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 #: What a rule does: words to say, a recorded answer or fault, steps, or a function that decides (None: not this one).

@@ -24,6 +24,7 @@ from ollama_proxy.simulator.actions import Behaviour
 from ollama_proxy.simulator.ask import Ask
 from ollama_proxy.simulator.connection import Connection
 from ollama_proxy.simulator.events import compact
+from ollama_proxy.simulator.faults import find_fault
 from ollama_proxy.simulator.gates import Gates
 from ollama_proxy.simulator.http import Request
 from ollama_proxy.simulator.judge import Judge, Options, read_ask
@@ -110,11 +111,9 @@ class Simulator:
         if self._server is None:
             return
         self._server.close()
-        open_now = list(self.connections)
-        for connection in open_now:
-            connection.drop()
-        if open_now:
-            await asyncio.wait([connection.lost for connection in open_now], timeout=_PATIENCE_S)
+        ends = [end for connection in list(self.connections) for end in connection.drop()]
+        if ends:
+            await asyncio.wait(ends, timeout=_PATIENCE_S)
         await self._server.wait_closed()
         self._server = None
 
@@ -177,11 +176,19 @@ class Simulator:
         return rule
 
     def play(self, provider: str | None, name: str, *, times: int | None = 1, **which: Any) -> Rule:
-        """Answer the next fitting request (or `times` of them, None: all) with a recorded answer or fault."""
+        """Answer the next fitting request (or `times` of them, None: all) with a recorded answer or fault.
+
+        facts and headers as in Play; key, model, operation and nth as in Rule.
+        Raises: KeyError for a name that this provider does not know.
+        """
+        asked = self._served if provider is None else {provider: PROVIDERS[provider]}
+        if all(find_fault(each, name) is None for each in asked.values()):
+            raise KeyError(f"{provider} has no recorded answer or fault {name!r}")
         shape = find_shape(provider or "", name)
         if shape is not None and shape.operation:
             which.setdefault("operation", shape.operation)
-        return self.on(provider, Play(name), times=times, **which)
+        play = Play(name, which.pop("facts", {}), which.pop("headers", {}))
+        return self.on(provider, play, times=times, **which)
 
     def say(self, provider: str | None, text: Any = None, *, times: int | None = 1, **words: Any) -> Rule:
         """Say this in the provider's own form. Keywords of Say (thinking, calls, finish, usage) and of Rule."""
@@ -290,6 +297,7 @@ class Simulator:
             model="!".join((ask.model, *ask.faults)),
             stream=ask.stream,
             body=dict(ask.body) if ask.body else None,
+            raw=request.body,
             opened_at=self.now(),
         )
 

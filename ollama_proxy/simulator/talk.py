@@ -92,11 +92,12 @@ class Talk:
 
     @property
     def counts(self) -> Counts:
-        """Prompt, completion (thinking included) and total tokens."""
+        """Prompt, completion (thinking included) and total tokens, then those of thoughts if there are any."""
         if self.usage is not None:
             return self.usage
         answer = self.answer_tokens + self.thinking_tokens
-        return self.prompt_tokens, answer, self.prompt_tokens + answer
+        counts = self.prompt_tokens, answer, self.prompt_tokens + answer
+        return (*counts, self.thinking_tokens) if self.thinking else counts
 
 
 def count_tokens(text: str) -> int:

@@ -9,7 +9,7 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ollama_proxy.catalog import Catalog, digest
@@ -230,6 +230,7 @@ def test_a_digest_is_64_hex_digits() -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", digest(Model("p", "a")))
 
 
+@settings(deadline=None)
 @given(names=st.sets(st.text(max_size=20), min_size=2, max_size=6))
 def test_every_name_has_its_own_digest(names: set[str]) -> None:
     """C39: any two models differ, whatever their names are."""

@@ -32,7 +32,9 @@ def test_attempts_waits_and_budgets_stay_within_their_bounds(script: Script) -> 
     count=st.integers(1, 8),
     good=st.integers(0, 7),
     faults=st.lists(
-        st.builds(Outcome, kind=st.sampled_from(KEY_FAULTS), wait_s=st.sampled_from((None, 5.0))), min_size=1, max_size=7
+        st.builds(Outcome, kind=st.sampled_from(KEY_FAULTS), wait_s=st.sampled_from((None, 5.0))),
+        min_size=1,
+        max_size=7,
     ),
     requests=st.integers(1, 12),
     seed=st.integers(0, 5),

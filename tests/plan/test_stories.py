@@ -74,7 +74,7 @@ def test_a_login_outage_kills_no_key_and_is_over_within_a_minute(keys: int, seco
     pool, world = make_pool(keys), World(seed=keys)
     warm(pool)
     place = Place(pool, until(START + seconds, REFUSED))
-    for second in range(0, seconds + 400):
+    for second in range(seconds + 400):
         world.ask(place, at=START + second)
     world.run()
     meanwhile = [a for a in world.answers if a.ended < START + seconds]
@@ -123,7 +123,7 @@ def test_a_limited_key_is_silent_for_its_time_and_then_probed_once() -> None:
     warm(pool)
     limited = until(START + 6.9, rate(7.0))
     place = Place(pool, lambda k, m, now: limited(k, m, now) if k == "p#1" else (OK, 0.2))
-    for tenth in range(0, 100):
+    for tenth in range(100):
         world.ask(place, at=START + tenth / 10)
     world.run()
     assert world.served() == 100
@@ -477,7 +477,7 @@ def test_a_wall_clock_that_jumps_changes_no_wait() -> None:
 
 def test_a_stalled_loop_is_not_held_against_any_key() -> None:
     """F95: a stall makes calls time out together; the provider's breaker hears of it, the keys do not."""
-    pool, world = make_pool(4), World()
+    pool = make_pool(4)
     warm(pool)
     for lease in [pool.acquire("m", None, START, 0.0) for _ in range(20)]:
         assert isinstance(lease, Lease)

@@ -186,7 +186,9 @@ def a_reload_forgets(patch: Patch) -> None:
 
 def excluded_keys_are_taken_again(patch: Patch) -> None:
     real = keys.KeyPool._admitting
-    patch.setattr(keys.KeyPool, "_admitting", lambda self, slots, model, group, now, _: real(self, slots, model, group, now, ()))
+    patch.setattr(
+        keys.KeyPool, "_admitting", lambda self, slots, model, group, now, _: real(self, slots, model, group, now, ())
+    )
 
 
 def reports_merge_to_the_shortest(patch: Patch) -> None:
@@ -198,8 +200,10 @@ def the_last_report_wins(patch: Patch) -> None:
 
 
 def facts_lose_the_dead(patch: Patch) -> None:
-    real = keys.collect_facts
-    patch.setattr(keys, "collect_facts", lambda *a: [fact for fact in real(*a) if fact.state != "dead"])
+    real = facts.collect_facts
+    patch.setattr(
+        "ollama_proxy.pool.keys.collect_facts", lambda *a: [fact for fact in real(*a) if fact.state != "dead"]
+    )
 
 
 def the_breaker_never_opens(patch: Patch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ollama_proxy.errors import UpstreamJunk
@@ -94,6 +94,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(entries=st.lists(json_values, max_size=5))
 def test_no_entry_breaks_the_list(entries: list[Any]) -> None:
     """F57: a provider's nonsense costs that entry only."""

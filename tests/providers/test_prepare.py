@@ -230,6 +230,27 @@ def test_openais_reasoning_models_get_their_own_fields() -> None:
     assert prepare("openai", "gpt-4o", max_tokens=9, temperature=0.2).body["max_tokens"] == 9
 
 
+JSON = {"type": "json_object"}
+
+
+@pytest.mark.parametrize("provider", ["qwen", "openai", "groq", "deepseek", "codestral"])
+def test_a_json_answer_is_asked_for_in_words_too(provider: str) -> None:
+    """They refuse JSON mode, or run on, where the conversation does not hold the word, and few clients say it."""
+    hint = {"role": "system", "content": "Answer in JSON."}
+    assert prepare(provider, "m", response_format=JSON).body["messages"] == [hint, *HELLO]
+    system = {"role": "system", "content": "Be brief."}
+    both = prepare(provider, "m", response_format=JSON, messages=[system, *HELLO]).body["messages"]
+    assert both == [{"role": "system", "content": "Be brief.\n\nAnswer in JSON."}, *HELLO]
+
+
+@pytest.mark.parametrize("said", ["in JSON, please", "as json", "a Json object"])
+def test_who_has_said_json_is_not_told_again(said: str) -> None:
+    """Nothing is added that is not needed."""
+    messages = [{"role": "user", "content": said}]
+    assert prepare("qwen", "m", response_format=JSON, messages=messages).body["messages"] == messages
+    assert prepare("google", response_format=JSON).body["messages"] == HELLO
+
+
 # --- other operations -------------------------------------------------------------------------------------------------
 
 

@@ -201,14 +201,15 @@ def test_an_open_model_told_not_to_think_needs_no_stream() -> None:
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "f"}}])
 def test_a_forced_call_cannot_be_had_while_thinking(choice: Any) -> None:
-    """tool_choice becomes auto."""
+    """tool_choice becomes auto where the client wants thoughts; else the model is told not to think."""
     tools = [{"type": "function", "function": {"name": "f"}}]
     assert (
         prepare("qwen", "qwen3-max", tools=tools, tool_choice=choice, reasoning_effort="high").body["tool_choice"]
         == "auto"
     )
     assert prepare("qwen", "qwq-plus", tools=tools, tool_choice=choice).body["tool_choice"] == "auto"
-    assert prepare("qwen", "qwen3-max", tools=tools, tool_choice=choice).body["tool_choice"] == choice
+    unasked = prepare("qwen", "qwen3-8b", tools=tools, tool_choice=choice).body
+    assert (unasked["tool_choice"], unasked["enable_thinking"]) == (choice, False)
 
 
 def test_a_json_answer_goes_before_thinking() -> None:
@@ -216,6 +217,12 @@ def test_a_json_answer_goes_before_thinking() -> None:
     prepared = prepare("qwen", "qwen3-max", response_format={"type": "json_object"}, reasoning_effort="high")
     assert prepared.body["enable_thinking"] is False
     assert prepared.dropped == ("reasoning_effort",)
+    unasked = prepare("qwen", "qwen3-8b", False, response_format={"type": "json_object"})
+    assert unasked.body["enable_thinking"] is False
+    assert not unasked.stream
+    always = prepare("qwen", "qwq-plus", response_format={"type": "json_object"})
+    assert always.dropped == ("response_format",)
+    assert "JSON" in always.body["messages"][0]["content"]
 
 
 def test_a_model_known_not_to_think_is_not_asked_to() -> None:

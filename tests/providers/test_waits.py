@@ -6,7 +6,7 @@ import math
 from datetime import datetime, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ollama_proxy.outcome import Kind, Reply
@@ -184,6 +184,7 @@ def test_a_giant_number_rests_a_key_for_a_day_at_most() -> None:
 
 @pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Nowhere/Land"])
 @given(wall=st.floats(1.7e9, 2.2e9))
+@settings(deadline=None)
 def test_a_reset_lies_ahead_and_within_its_period(zone: str, wall: float) -> None:
     """F95: whatever the clock says, a day ends within 25 hours and a month within 31 days and an hour."""
     assert 0 < until(f"midnight {zone}", wall) <= 25 * 3600
@@ -191,12 +192,14 @@ def test_a_reset_lies_ahead_and_within_its_period(zone: str, wall: float) -> Non
 
 
 @given(wall=st.floats(1.7e9, 2.2e9))
+@settings(deadline=None)
 def test_the_utc_day_ends_at_midnight(wall: float) -> None:
     """F10."""
     end = datetime.fromtimestamp(round(wall + until("midnight UTC", wall)), timezone.utc)
     assert (end.hour, end.minute, end.second) == (0, 0, 0)
 
 
+@settings(deadline=None)
 @given(value=st.text(max_size=40), name=st.sampled_from(["retry-after", "retry-after-ms", "x-ratelimit-reset", "date"]))
 def test_no_header_breaks_the_reader(value: str, name: str) -> None:
     """F7: an exception here would cost a request."""

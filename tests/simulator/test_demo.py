@@ -7,7 +7,7 @@ import pytest
 from ollama_proxy.simulator import Simulator
 from ollama_proxy.simulator.judge import Options
 from tests.support.loops import play
-from tests.support.sim_kit import events, fetch
+from tests.support.sim_kit import events, fetch, tool
 
 
 def ask(model: str, text: str, **more: object) -> dict[str, object]:
@@ -39,6 +39,19 @@ def test_echo_repeats_letter_by_letter() -> None:
             got = await fetch(sim, "demo", ask("echo", text, stream=True), key=None)
             chunks = events(got.body)[:-1]
             assert "".join(c["choices"][0]["delta"].get("content", "") for c in chunks) == text
+
+    play(story())
+
+
+def test_it_calls_no_tools_and_is_never_silent() -> None:
+    """Tools that a client offers are left alone, and an empty question gets a sign of life."""
+
+    async def story() -> None:
+        async with Simulator() as sim:
+            got = await fetch(sim, "demo", ask("echo", "use the tool get_weather", tools=[tool()]), key=None)
+            assert got.json["choices"][0]["message"] == {"role": "assistant", "content": "use the tool get_weather"}
+            got = await fetch(sim, "demo", ask("echo", ""), key=None)
+            assert got.json["choices"][0]["message"]["content"] == "…"
 
     play(story())
 

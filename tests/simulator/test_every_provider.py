@@ -309,3 +309,52 @@ def test_keep_alive_serves_one_after_another(provider: str) -> None:
             assert not any(arrival.gave_up for arrival in sim.log)
 
     play(story())
+
+
+@pytest.mark.parametrize(
+    ("more", "names"),
+    [
+        ({"tool_choice": "none"}, []),
+        ({"tool_choice": "required"}, ["get_weather"]),
+        ({"tool_choice": {"type": "function", "function": {"name": "get_time"}}}, ["get_time"]),
+        ({"parallel_tool_calls": False}, ["get_weather"]),
+        ({}, ["get_weather", "get_time"]),
+    ],
+)
+def test_choice_of_tools_is_obeyed(more: dict[str, Any], names: list[str]) -> None:
+    """None, any, one by name, or one at a time."""
+    text = "Hello." if more.get("tool_choice") not in (None, "none") else "Use both tools."
+
+    async def story() -> None:
+        async with Simulator() as sim:
+            tools = [tool(), tool("get_time", zone={"type": "string"})]
+            got = await fetch(sim, "openai", chat("openai", text, tools=tools, **more))
+            assert [name for name, _ in calls_of(got.json["choices"][0]["message"])] == names
+
+    play(story())
+
+
+@pytest.mark.parametrize("provider", sorted(set(PROVIDERS) - {"openai", "codestral"}))
+def test_broken_image_is_refused(provider: str) -> None:
+    """A data URL whose base64 is none is a 400 everywhere, in the provider's own form."""
+
+    async def story() -> None:
+        async with Simulator() as sim:
+            image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,%%%"}}
+            content = [{"type": "text", "text": "What is this?"}, image]
+            body = chat(provider, model=SEEING[provider], messages=[{"role": "user", "content": content}])
+            assert (await fetch(sim, provider, body)).status == 400
+
+    play(story())
+
+
+def test_image_in_korean() -> None:
+    """Images are counted in the question's language too."""
+
+    async def story() -> None:
+        async with Simulator() as sim:
+            content = [{"type": "text", "text": "무엇인가요?"}, {"type": "image_url", "image_url": {"url": PNG}}]
+            got = await fetch(sim, "openai", chat("openai", messages=[{"role": "user", "content": content}]))
+            assert "이미지 1장(image/png)" in got.json["choices"][0]["message"]["content"]
+
+    play(story())

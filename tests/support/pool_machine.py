@@ -374,11 +374,10 @@ class PoolMachine(RuleBasedStateMachine):
         self.note("replace_keys", (tuple(keys), self.now, dict(self.accounts)), None)
         after = self.views()
         assert list(after) == [key.label for key in keys]
-        pardoned = all(before[label].state is State.DEAD for label in after if label in before) and not add
         for label, view in after.items():
             if label not in before:
                 assert (view.state, view.in_flight) == (State.HEALTHY, 0) or label in self.accounts
-            elif not pardoned:
+            elif (before[label].state is State.DEAD) == (view.state is State.DEAD):
                 assert view == before[label]
         self.note_pardons(before, after)
         self.untils.clear()
@@ -420,7 +419,7 @@ class PoolMachine(RuleBasedStateMachine):
         """I16."""
         views = self.views()
         if self.proven & set(views):
-            assert any(view.state is not State.DEAD for view in views.values())
+            assert any(views[label].state is not State.DEAD for label in self.proven & set(views))
 
     @invariant()
     def rests_are_bounded_and_never_shortened(self) -> None:
@@ -449,4 +448,6 @@ class PoolMachine(RuleBasedStateMachine):
             if isinstance(answer, Lease):
                 leases[answer.seq] = answer
         assert pool.snapshot(self.now) == self.pool.snapshot(self.now)
-        assert "canary" not in repr(self.pool) + str(self.pool.snapshot(self.now)) + str(self.pool.facts(self.now, WALL))
+        assert "canary" not in repr(self.pool) + str(self.pool.snapshot(self.now)) + str(
+            self.pool.facts(self.now, WALL)
+        )

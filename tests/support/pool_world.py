@@ -11,9 +11,10 @@ import random
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ollama_proxy.outcome import CANCELLED, OK, Kind, Outcome
-from ollama_proxy.plan import Ended, Fail, NextTarget, Progress, Stage, Try, Wait, next_step
+from ollama_proxy.plan import Ended, Fail, Progress, Stage, Try, Wait, next_step
 from ollama_proxy.pool import KeyPool, PoolRules, Rest
 from ollama_proxy.secret import Secret
 
@@ -52,15 +53,15 @@ class Attempt:
 
 @dataclass
 class Answer:
-    """How one request ended: `fail` is None when it was served."""
+    """How one request ended: `fail` is None when it was served. honest_s: when the first key is really free."""
 
     request: int
     began: float
-    ended: float
-    fail: Fail | None
-    attempts: list[Attempt]
-    waits: list[tuple[float, float]]
     progress: Progress
+    ended: float = 0.0
+    fail: Fail | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    waits: list[tuple[float, float]] = field(default_factory=list)
     honest_s: float | None = None
 
     @property
@@ -100,13 +101,13 @@ class World:
     def rnd(self) -> float:
         return self._random.random()
 
-    def ask(self, *chain: Place, at: float | None = None, **options: object) -> None:
+    def ask(self, *chain: Place, at: float | None = None, **options: Any) -> None:
         """A request that arrives at `at` (now); options as of `_request`."""
         self._requests += 1
-        task = self._request(self._requests, chain, **options)  # type: ignore[arg-type]  # passed on as they are
+        task = self._request(self._requests, chain, **options)
         self._push(self.now if at is None else at, task)
 
-    def one(self, *chain: Place, **options: object) -> Answer:
+    def one(self, *chain: Place, **options: Any) -> Answer:
         """The answer to one request, with nothing else going on."""
         self.ask(*chain, **options)
         self.run()
@@ -135,72 +136,60 @@ class World:
         patience_s: float = 600.0,
         sdk_retry: bool = False,
         commits: bool = False,
-        leaves_after_s: float | None = None,
+        leaves_after_s: float = float("inf"),
     ) -> Generator[float, None, None]:
         """commits: the client has read something before the first attempt ends. leaves_after_s: the client goes."""
-        began = self.now
-        gone_at = float("inf") if leaves_after_s is None else began + leaves_after_s
         stages = [Stage(place.pool.budget, place.context) for place in chain]
-        progress = Progress(stages, deadline=began + patience_s, sdk_retry=sdk_retry)
-        mine: list[Attempt] = []
-        waits: list[tuple[float, float]] = []
+        progress = Progress(stages, deadline=self.now + patience_s, sdk_retry=sdk_retry)
+        answer = Answer(number, self.now, progress)
+        gone_at = self.now + leaves_after_s
         event: Ended | Rest | None = None
-        while True:
+        while self.now < gone_at:
             step = next_step(progress, event, self.now, self.rnd(), queue_full=self._queued >= self.queue_limit)
             event = None
-            place = chain[progress.target]
-            if isinstance(step, NextTarget):
-                continue
             if isinstance(step, Wait):
-                waits.append((self.now, step.until))
+                answer.waits.append((self.now, step.until))
                 self._queued += step.queued
                 yield min(step.until, gone_at)
                 self._queued -= step.queued
-                if self.now >= gone_at:
+            elif isinstance(step, Try):
+                event = yield from self._attempt(chain[progress.target], answer, commits, gone_at)
+                if event is None:
                     return
-                continue
-            if isinstance(step, Fail):
-                self._answer(number, began, step, mine, waits, progress, chain)
+            elif isinstance(step, Fail):
+                self._finish(answer, step, chain)
                 return
-            assert isinstance(step, Try)
-            lease = place.pool.acquire(place.model, place.group, self.now, self.rnd(), progress.excluded)
-            if isinstance(lease, Rest):
-                event = lease
-                continue
-            outcome, duration = place.upstream(lease.key.label, place.model, self.now)
-            attempt = Attempt(
-                self.now, place.name, lease.key.label, place.model, outcome.kind, number, progress.target
-            )
-            mine.append(attempt)
-            self.attempts.append(attempt)
-            if commits:
-                progress.committed = True
-            yield min(self.now + duration, gone_at)
-            if self.now >= gone_at:
-                place.pool.release(lease, CANCELLED, self.now, self.rnd())
-                return
-            place.pool.release(lease, outcome, self.now, self.rnd())
-            if outcome.kind is Kind.OK:
-                self._answer(number, began, None, mine, waits, progress, chain)
-                return
-            outlook = place.pool.outlook(place.model, place.group, self.now)
-            event = Ended(outcome, lease.key.label, outlook)
 
-    def _answer(
-        self,
-        number: int,
-        began: float,
-        fail: Fail | None,
-        mine: list[Attempt],
-        waits: list[tuple[float, float]],
-        progress: Progress,
-        chain: Sequence[Place],
-    ) -> None:
+    def _attempt(
+        self, place: Place, answer: Answer, commits: bool, gone_at: float
+    ) -> Generator[float, None, Ended | Rest | None]:
+        """One call; None when the request is over with it."""
+        progress = answer.progress
+        lease = place.pool.acquire(place.model, place.group, self.now, self.rnd(), progress.excluded)
+        if isinstance(lease, Rest):
+            return lease
+        key = lease.key.label
+        outcome, duration = place.upstream(key, place.model, self.now)
+        attempt = Attempt(self.now, place.name, key, place.model, outcome.kind, answer.request, progress.target)
+        answer.attempts.append(attempt)
+        self.attempts.append(attempt)
+        progress.committed = progress.committed or commits
+        yield min(self.now + duration, gone_at)
+        if self.now >= gone_at:
+            place.pool.release(lease, CANCELLED, self.now, self.rnd())
+            return None
+        place.pool.release(lease, outcome, self.now, self.rnd())
+        if outcome.kind is Kind.OK:
+            self._finish(answer, None, [place])
+            return None
+        return Ended(outcome, key, place.pool.outlook(place.model, place.group, self.now))
+
+    def _finish(self, answer: Answer, fail: Fail | None, chain: Sequence[Place]) -> None:
         looks = [place.pool.outlook(place.model, place.group, self.now).soonest for place in chain]
         known = [look - self.now for look in looks if look is not None]
-        self.answers.append(
-            Answer(number, began, self.now, fail, mine, waits, progress, min(known) if known else None)
-        )
+        answer.ended, answer.fail = self.now, fail
+        answer.honest_s = min(known) if known else None
+        self.answers.append(answer)
 
     # --- what happened ------------------------------------------------------------------------------------------------
 

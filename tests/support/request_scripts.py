@@ -90,9 +90,7 @@ def check_script(script: Script) -> None:
     at = START
     for client in script.clients:
         at += client.gap_s
-        world.ask(
-            *chain, at=at, patience_s=client.patience_s, sdk_retry=client.sdk_retry, commits=client.commits
-        )
+        world.ask(*chain, at=at, patience_s=client.patience_s, sdk_retry=client.sdk_retry, commits=client.commits)
     world.run()
     assert len(world.answers) == len(script.clients)
     for answer in world.answers:

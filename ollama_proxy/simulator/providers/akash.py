@@ -9,7 +9,7 @@ from ollama_proxy.simulator.actions import Sleep, Wait
 from ollama_proxy.simulator.ask import Ask, image_urls, mime_of
 from ollama_proxy.simulator.events import DONE, Counts, Delta, Event, Head, Tail
 from ollama_proxy.simulator.models import Card
-from ollama_proxy.simulator.providers.base import Provider, Reply
+from ollama_proxy.simulator.providers.base import Provider, Reply, details
 from ollama_proxy.simulator.shapes.akash import error_value
 from ollama_proxy.simulator.talk import Talk
 
@@ -79,12 +79,13 @@ class Akash(Provider):
 
     def usage(self, counts: Counts) -> dict[str, Any]:
         """Total before completion."""
-        return {
+        usage = {
             "prompt_tokens": counts[0],
             "total_tokens": counts[2],
             "completion_tokens": counts[1],
             "prompt_tokens_details": None,
         }
+        return {**usage, **details(counts)}
 
     def chunk(self, event: Delta | Tail, head: Head) -> dict[str, Any]:
         """With vLLM's nulls."""

@@ -34,7 +34,7 @@ from ollama_proxy.simulator.shapes import OWN, Shape, fill
 from ollama_proxy.simulator.shapes.base import JSON, SSE
 from ollama_proxy.simulator.talk import Talk
 
-__all__ = ["Answer", "Provider", "Reply", "head_of", "in_pieces", "page", "render", "usual_facts"]
+__all__ = ["Answer", "Provider", "Reply", "details", "head_of", "in_pieces", "page", "render", "usual_facts"]
 
 Route = tuple[str, str]
 
@@ -162,7 +162,7 @@ class Provider:
         return any(word in ask.model.lower() for word in ("reason", "thinking", "-r1", "qwq", "magistral"))
 
     def spoken(self, ask: Ask) -> str | None:
-        """The words of the answer, where this provider has its own."""
+        """The words of the answer, where this provider has its own; it then calls no tool."""
         del ask
         return None
 
@@ -384,6 +384,11 @@ def render(name: str, shape: Shape, facts: Mapping[str, str]) -> Reply:
     raw = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else compact(body)
     headers = tuple((key.lower(), fill(value, facts)) for key, value in shape.headers)
     return Reply(name, shape.status, raw, headers, shape.media)
+
+
+def details(counts: Counts) -> dict[str, Any]:
+    """How many of the completion's tokens were thoughts, as a part of usage; nothing where none were."""
+    return {"completion_tokens_details": {"reasoning_tokens": counts[3]}} if len(counts) == 4 else {}
 
 
 def page(token: str, size: str) -> tuple[int, int]:

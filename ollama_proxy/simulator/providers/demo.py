@@ -63,7 +63,7 @@ class Demo(Provider):
     def spoken(self, ask: Ask) -> str | None:
         """The friendly text, or the question again."""
         if ask.model == "echo":
-            return ask.question
+            return ask.question or "…"
         question = " ".join(ask.question.split())
         question = question if len(question) <= 300 else question[:299] + "…"
         return (_KOREAN if is_korean(question) else _ENGLISH).format(question=question)

@@ -12,7 +12,7 @@ from ollama_proxy.simulator.actions import Sleep, Wait
 from ollama_proxy.simulator.ask import Ask, image_urls, mime_of
 from ollama_proxy.simulator.events import DONE, Counts, Delta, Event, Head, Tail, compact
 from ollama_proxy.simulator.models import Card
-from ollama_proxy.simulator.providers.base import Provider, Reply
+from ollama_proxy.simulator.providers.base import Provider, Reply, details
 from ollama_proxy.simulator.shapes.base import fill
 from ollama_proxy.simulator.shapes.openrouter import BUSY_HOST, LOST_HOST, PROCESSING, error_value
 from ollama_proxy.simulator.talk import Talk
@@ -102,6 +102,7 @@ class OpenRouter(Provider):
             "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
             "cost_details": {"upstream_inference_cost": None},
             "completion_tokens_details": {"reasoning_tokens": 0},
+            **details(counts),
         }
 
     def chunk(self, event: Delta | Tail, head: Head) -> dict[str, Any]:

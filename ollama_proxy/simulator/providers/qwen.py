@@ -12,7 +12,7 @@ from ollama_proxy.simulator.actions import Sleep, Wait
 from ollama_proxy.simulator.ask import Ask, dicts, image_urls, mime_of, text_of
 from ollama_proxy.simulator.events import DONE, Counts, Delta, Event, Head, Tail
 from ollama_proxy.simulator.models import Card
-from ollama_proxy.simulator.providers.base import Provider, Reply
+from ollama_proxy.simulator.providers.base import Provider, Reply, details
 from ollama_proxy.simulator.shapes.qwen import INSPECTION, error_value
 from ollama_proxy.simulator.talk import Talk
 
@@ -91,7 +91,7 @@ class Qwen(Provider):
 
     def usage(self, counts: Counts) -> dict[str, Any]:
         """With what came from the cache."""
-        return {**super().usage(counts), "prompt_tokens_details": {"cached_tokens": 0}}
+        return {**super().usage(counts), **details(counts), "prompt_tokens_details": {"cached_tokens": 0}}
 
     def chunk(self, event: Delta | Tail, head: Head) -> dict[str, Any]:
         """`usage` is null on all chunks but its own."""

@@ -148,7 +148,7 @@ _STREAMS: dict[str, Shape] = {
         Delta({"reasoning_content": " is wanted."}),
         Delta({"content": "\n\nSeoul."}),
         Delta({"content": ""}, "stop"),
-        Tail(_USAGE),
+        Tail((40, 9, 49, 4)),
         DONE,
     ),
     "stream-think-tags": stream(

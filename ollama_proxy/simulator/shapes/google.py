@@ -251,8 +251,16 @@ _ANSWERS: dict[str, Shape] = {
         {
             "object": "list",
             "data": [
-                {"id": f"models/{name}", "object": "model", "owned_by": "google"}
-                for name in ("gemini-2.5-flash", "gemini-embedding-001", "imagen-4.0-generate-001")
+                {
+                    "id": "models/gemini-2.5-flash",
+                    "object": "model",
+                    "owned_by": "google",
+                    "display_name": "Gemini 2.5 Flash",
+                },
+                *(
+                    {"id": f"models/{name}", "object": "model", "owned_by": "google"}
+                    for name in ("gemini-embedding-001", "imagen-4.0-generate-001")
+                ),
             ],
         },
         operation="models",

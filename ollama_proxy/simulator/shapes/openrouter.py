@@ -231,7 +231,16 @@ _CHAT = {
             "message": {"role": "assistant", "content": "Seoul.", "refusal": None, "reasoning": None},
         }
     ],
-    "usage": {"prompt_tokens": 17, "completion_tokens": 8, "total_tokens": 25, "cost": 0, "is_byok": False},
+    "usage": {
+        "prompt_tokens": 17,
+        "completion_tokens": 8,
+        "total_tokens": 25,
+        "cost": 0,
+        "is_byok": False,
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "cost_details": {"upstream_inference_cost": None},
+        "completion_tokens_details": {"reasoning_tokens": 0},
+    },
 }
 
 _ANSWERS: dict[str, Shape] = {

@@ -59,10 +59,11 @@ _ERRORS: dict[str, Shape] = {
         "thinking was asked for without a stream",
         400,
         {
-            **error_value(
+            "error": error_value(
                 "parameter.enable_thinking must be set to false for non-streaming calls", "invalid_parameter_error"
-            ),
+            )["error"],
             "id": "chatcmpl-simqwen9",
+            "request_id": "sim-qwen-9",
         },
     ),
     "403-free-only": _same(
@@ -195,7 +196,7 @@ _STREAMS: dict[str, Shape] = {
         Delta({"content": None, "reasoning_content": " is wanted."}),
         Delta({"content": "Seoul.", "reasoning_content": None}),
         Delta({"content": "", "reasoning_content": None}, "stop"),
-        Tail((21, 16, 37)),
+        Tail((21, 16, 37, 8)),
         DONE,
     ),
     "stream-tools": stream(
@@ -206,7 +207,7 @@ _STREAMS: dict[str, Shape] = {
         _call("", {"arguments": '"Seoul"}'}),
         _call("", {"arguments": None}),
         Delta({"content": ""}, "tool_calls"),
-        Tail((21, 16, 37)),
+        Tail((21, 16, 37, 8)),
         DONE,
     ),
 }

@@ -1,0 +1,75 @@
+"""Owns what makes a model's tool calls fit to be told: an id of its own for each, arguments that are a JSON object.
+
+Knows no client protocol.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ollama_proxy.errors import UpstreamJunk
+from ollama_proxy.hub.calls import ToolCall
+from ollama_proxy.hub.ids import make_call_id
+
+__all__ = ["ToldCall", "told_calls"]
+
+_decode = msgspec.json.Decoder().decode
+#: Models write raw line breaks into strings; that is all that may be wrong.
+_LENIENT = json.JSONDecoder(strict=False)
+
+
+class ToldCall(NamedTuple):
+    """A call as it may be told. arguments: compact JSON text of an object."""
+
+    id: str
+    name: str
+    arguments: bytes
+
+
+def told_calls(calls: list[ToolCall], finish: str | None, rnd: Callable[[], float]) -> list[ToldCall]:
+    """The calls of a finished answer, in order, each under an id that no other has.
+
+    finish: where the answer was cut for its length, the call that was torn by it is left out.
+    Raises: UpstreamJunk for arguments that are no JSON object.
+    """
+    used: set[str] = set()
+    told = []
+    for call in calls:
+        arguments = _arguments(call.arguments.strip())
+        if arguments is None:
+            if finish == "length":
+                continue
+            raise UpstreamJunk(f'the model returned invalid tool call arguments for "{call.name}"')
+        call_id = call.id
+        while not call_id or call_id in used:
+            call_id = make_call_id(rnd())
+        used.add(call_id)
+        told.append(ToldCall(call_id, call.name, arguments))
+    return told
+
+
+def _arguments(text: str) -> bytes | None:
+    """The arguments as compact JSON; None if they are no object."""
+    if not text or text == "null":
+        return b"{}"
+    try:
+        # Minified, not decoded and encoded: numbers keep all their digits.
+        if type(_decode(text)) is dict:
+            return msgspec.json.format(text.encode(), indent=-1)
+        value = _decode(_decode(text))
+    except (ValueError, TypeError, RecursionError):
+        value = _lenient(text)
+    return msgspec.json.encode(value) if type(value) is dict else None
+
+
+def _lenient(text: str) -> Any:
+    try:
+        value = _LENIENT.decode(text)
+        msgspec.json.encode(value)
+    except (ValueError, RecursionError):
+        return None
+    return value

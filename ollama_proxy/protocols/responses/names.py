@@ -1,0 +1,45 @@
+"""Owns how a function that belongs to a namespace is called in the hub, and how it gets its own name back.
+
+Chat completions know no namespaces, and most providers take only letters, digits, `_` and `-`, 64 at most.
+Source: OpenAI API reference, "Responses" (tools of the type namespace), read 2026-11.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+__all__ = ["Names", "hub_name"]
+
+_ODD = re.compile(r"[^A-Za-z0-9_-]")
+_LONGEST = 64
+
+
+def hub_name(namespace: str, name: str) -> str:
+    """The name in the hub, always the same for these two: the namespace stands before the function."""
+    if not namespace:
+        return name
+    joined = _ODD.sub("_", f"{namespace.rstrip('_')}__{name}")
+    if len(joined) <= _LONGEST:
+        return joined
+    digest = hashlib.sha256(f"{namespace}\0{name}".encode("utf-8", "replace")).hexdigest()[:8]
+    return f"{joined[: _LONGEST - 9]}_{digest}"
+
+
+class Names:
+    """The namespaces of one request's functions."""
+
+    __slots__ = ("_homes",)
+
+    def __init__(self) -> None:
+        self._homes: dict[str, tuple[str, str]] = {}
+
+    def add(self, namespace: str, name: str) -> str:
+        """Takes note of a function: its name in the hub."""
+        hub = hub_name(namespace, name)
+        self._homes[hub] = (namespace, name)
+        return hub
+
+    def home(self, hub: str) -> tuple[str, str]:
+        """(namespace, name) of a function by its name in the hub; the namespace is "" where it has none."""
+        return self._homes.get(hub, ("", hub))
