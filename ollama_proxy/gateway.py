@@ -30,7 +30,7 @@ from ollama_proxy.errors import (
 )
 from ollama_proxy.hub.rename import Renamer
 from ollama_proxy.memory import Memory
-from ollama_proxy.outcome import CANCELLED, OK, Kind, Outcome, Reply
+from ollama_proxy.outcome import CANCELLED, Kind, Outcome, Reply
 from ollama_proxy.plan import Ended, Fail, NextTarget, Progress, Reason, Stage, Try, Wait, next_step
 from ollama_proxy.plan import Limits as PlanLimits
 from ollama_proxy.pool import Lease, Rest
@@ -324,7 +324,8 @@ class Gateway:
                 trip.answer = headers, call.face.render_answer(answer if renamer is None else renamer.answer(answer))
         finally:
             reply.close()
-        return OK
+        # A good answer may tell that it was the last one for a while.
+        return provider.foresee(reply.headers, self._clock.wall())
 
     async def _relay(
         self,

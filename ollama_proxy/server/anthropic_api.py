@@ -31,7 +31,8 @@ class _Anthropic:
 
     def messages(self, visit: Visit) -> Coroutine[Any, Any, None]:
         services = self._services
-        call, left_out = anthropic.parse_messages(visit.body, visit.request.headers, services.clock, visit.request_id)
+        request_id = _repeat_id(visit)
+        call, left_out = anthropic.parse_messages(visit.body, visit.request.headers, services.clock, request_id)
         tell_losses(visit, [*left_out, *drop_thinking(services, call)])
         if call.stream:
             visit.common.append((b"cache-control", b"no-cache"))

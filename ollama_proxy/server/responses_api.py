@@ -1,4 +1,4 @@
-"""Owns what happens on the route of OpenAI's Responses API. Knows neither how a request is read nor how it is served."""
+"""Owns what happens on the Responses API's route. Knows neither how a request is read nor how it is served."""
 
 from __future__ import annotations
 

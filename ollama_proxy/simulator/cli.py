@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ollama_proxy.simulator.log import Arrival
     from ollama_proxy.simulator.simulator import Simulator
 
@@ -76,7 +78,20 @@ async def _serve(args: argparse.Namespace) -> None:
     )
     async with simulator:
         _print(_screen(simulator))
-        await asyncio.Event().wait()
+        await _stop_signal().wait()
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set by Ctrl-C or SIGTERM. Where a loop takes no signals (Windows), Ctrl-C remains a KeyboardInterrupt."""
+    import asyncio
+    import signal
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, stop.set)
+    return stop
 
 
 def _print(lines: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from ollama_proxy.http1.client import Client, Origin, Response, Timeouts
 from ollama_proxy.http1.decode import BLOCK, decoder_for
-from ollama_proxy.http1.faults import ConnectionLost, EncodingRefused, TimedOut, TooMuch, TransportFault
+from ollama_proxy.http1.faults import BadFraming, ConnectionLost, EncodingRefused, TimedOut, TooMuch, TransportFault
 from ollama_proxy.http1.response import HELD_BYTES
 from tests.support.fake_upstream import (
     Upstream,
@@ -76,7 +76,7 @@ def test_one_socket_read_is_one_call() -> None:
 
     async def story() -> None:
         connection, _ = connect_in_memory()
-        future = connection.send(b"", b"", SOON, no_body=False)
+        future = connection.send(b"", b"", SOON)
         connection.data_received(CHUNKED + b"1\r\na\r\n2\r\nbc\r\n")
         got, reader = await future, Reader()
         got.relay(reader.seen.append, reader.on_end)
@@ -94,7 +94,7 @@ def test_a_body_is_asked_for_once() -> None:
 
     async def story() -> None:
         connection, _ = connect_in_memory()
-        future = connection.send(b"", b"", SOON, no_body=False)
+        future = connection.send(b"", b"", SOON)
         connection.data_received(whole(b"x"))
         got = await future
         assert await got.read(1) == b"x"
@@ -113,7 +113,7 @@ def test_reading_what_is_already_here_does_not_suspend() -> None:
 
     async def story() -> None:
         connection, _ = connect_in_memory()
-        future = connection.send(b"", b"", SOON, no_body=False)
+        future = connection.send(b"", b"", SOON)
         connection.data_received(whole(b"x"))
         got = await future
         with pytest.raises(StopIteration) as done:
@@ -130,16 +130,16 @@ def test_an_answer_given_up_in_the_moment_it_came_leaves_its_connection_in_order
 
     async def story() -> None:
         connection, transport = connect_in_memory()
-        future = connection.send(b"", b"", SOON, no_body=False)
+        future = connection.send(b"", b"", SOON)
         future.cancel()
         connection.data_received(whole(b"x"))
         assert transport.aborted
         connection, transport = connect_in_memory()
-        future = connection.send(b"", b"", SOON, no_body=False)
+        future = connection.send(b"", b"", SOON)
         connection.data_received(whole(b"x"))
         future.result().close()
         assert not transport.aborted
-        following = connection.send(b"", b"", SOON, no_body=False)
+        following = connection.send(b"", b"", SOON)
         future.result().close()
         connection.data_received(whole(b"y"))
         assert await (await following).read(9) == b"y"
@@ -180,6 +180,24 @@ async def test_a_fault_comes_after_what_came_before_it() -> None:
             assert isinstance(await reader.ended, TransportFault)
             assert reader.text == b"abc"
             await client.close()
+
+
+def test_bad_framing_comes_after_the_body_bytes_of_the_same_read() -> None:
+    """F41: three bytes and a broken chunk size in one segment, with and without the head in it."""
+
+    async def story() -> None:
+        for parts in ([CHUNKED + b"3\r\nabc\r\nzz\r\n"], [CHUNKED, b"3\r\nabc\r\nzz\r\n"]):
+            connection, transport = connect_in_memory()
+            future = connection.send(b"", b"", SOON)
+            for part in parts:
+                connection.data_received(part)
+            got, reader = await future, Reader()
+            got.relay(reader.seen.append, reader.on_end)
+            assert (reader.seen, type(reader.ended.result())) == ([b"abc"], BadFraming)
+            assert transport.aborted
+        await asyncio.sleep(0)
+
+    play(story())
 
 
 # Back-pressure
@@ -267,7 +285,7 @@ def test_pieces_that_come_while_paused_wait_for_the_reader() -> None:
 
     async def story() -> None:
         connection, transport = connect_in_memory()
-        future = connection.send(b"", b"", SOON, no_body=False)
+        future = connection.send(b"", b"", SOON)
         connection.data_received(CHUNKED)
         got, reader = await future, Reader()
         got.relay(reader.seen.append, reader.on_end)

@@ -10,9 +10,7 @@ from ollama_proxy.pool import RetryBudget
 
 @settings(derandomize=True, deadline=None)
 @given(
-    st.lists(
-        st.tuples(st.sampled_from(("deposit", 0.2, 1.0)), st.sampled_from((0.0, 0.01, 1.0, 50.0))), max_size=200
-    )
+    st.lists(st.tuples(st.sampled_from(("deposit", 0.2, 1.0)), st.sampled_from((0.0, 0.01, 1.0, 50.0))), max_size=200)
 )
 def test_what_is_spent_never_exceeds_what_came_in(events: list[tuple[str | float, float]]) -> None:
     """I12: over R requests in T seconds at most 10 + 0.2·R + 0.1·T is spent; the level stays between 0 and 10."""

@@ -75,7 +75,7 @@ def test_the_success_of_a_call_that_began_before_the_fall_heals_nothing() -> Non
 
 
 def test_a_probe_that_succeeds_within_a_newer_rest_does_not_end_it() -> None:
-    """A call that began earlier failed while the probe was out, and named a time: that time is kept, and then probed."""
+    """While the probe was out, an older call failed and named a time: that time is kept, and then probed."""
     cell = fallen()
     cell.enter(2)
     cell.rest(60.0, 2, Kind.RATE, exhausted=False)

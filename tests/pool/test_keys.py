@@ -236,6 +236,12 @@ def test_the_view_of_a_key_tells_counts_faults_and_accounts() -> None:
     end(pool, Outcome(Kind.RATE, wait_s=30.0))
     take(pool)
     first, second = pool.snapshot(START)
-    assert (first.label, first.account, first.state, first.served, first.in_flight) == ("p#1", "team", State.HEALTHY, 1, 1)
+    assert (first.label, first.account, first.state, first.served, first.in_flight) == (
+        "p#1",
+        "team",
+        State.HEALTHY,
+        1,
+        1,
+    )
     assert (second.account, second.state, second.until_s, second.cause) == ("", State.COOLING, 30.0, "rate")
     assert second.faults == {"rate": 1}

@@ -21,10 +21,12 @@ from tests.support.running import RunningProxy
 from tests.support.sim_kit import Got, exchange
 from tests.support.time_machine import TimeMachine
 
-__all__ = ["Caller", "World", "limited", "make_world", "render"]
+__all__ = ["NO_WAITING", "Caller", "World", "limited", "make_world", "render"]
 
 #: A test that hangs is a failed test.
 PATIENCE_S = 20.0
+#: Settings under which nobody stands in line: what is to be known about a key is known at once.
+NO_WAITING = "[timeouts]\nkey_wait_s = 0.01\n"
 
 
 class Caller:

@@ -25,7 +25,7 @@ _PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _START = b'event: content_block_start\ndata: {"type":"content_block_start","index":%d,"content_block":%b}\n\n'
 _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"%b_delta","%b":'
-_END = b"}}\n\n"
+_TOOL_USE = b'{"type":"tool_use","id":%b,"name":%b,"input":{}}'
 _BLOCKS = {
     "text": b'{"type":"text","text":""}',
     "thinking": b'{"type":"thinking","thinking":"","signature":""}',
@@ -111,21 +111,23 @@ class MessageStream:
     # --- blocks -------------------------------------------------------------------------------------------------------
 
     def _deltas(self, pieces: list[Piece]) -> bytes:
-        out = b""
+        out: list[bytes] = []
         for text, thinking, _ in pieces:
             if thinking and not self._terms.hide_thinking:
                 if self._kind != "thinking":
-                    out += self._open("thinking", _BLOCKS["thinking"])
-                literal = quote(thinking)
-                self._said += len(literal) - 2
-                out += self._delta + literal + _END
+                    out.append(self._open("thinking", _BLOCKS["thinking"]))
+                out.append(self._say(thinking))
             if text:
                 if self._kind != "text":
-                    out += self._open("text", _BLOCKS["text"])
-                literal = quote(text)
-                self._said += len(literal) - 2
-                out += self._delta + literal + _END
-        return out
+                    out.append(self._open("text", _BLOCKS["text"]))
+                out.append(self._say(text))
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def _say(self, text: str) -> bytes:
+        """A delta of the open block."""
+        literal = quote(text)
+        self._said += len(literal) - 2
+        return self._delta + literal + b"}}\n\n"
 
     def _calls(self) -> bytes:
         """Blocks for the calls that were not told yet; they are whole once the finish reason came."""
@@ -138,15 +140,12 @@ class MessageStream:
             if self.committed:
                 raise StreamInterrupted(error.message) from None
             raise
-        out = b""
+        out = []
         for call in told[self._calls_told :]:
-            out += self._open(
-                "input_json", b'{"type":"tool_use","id":%b,"name":%b,"input":{}}' % (quote(call.id), quote(call.name))
-            )
-            out += self._delta + quote(call.arguments.decode()) + _END
-            self._said += len(call.arguments)
+            out.append(self._open("input_json", _TOOL_USE % (quote(call.id), quote(call.name))))
+            out.append(self._say(call.arguments.decode()))
         self._calls_told = len(told)
-        return out
+        return b"".join(out)
 
     def _open(self, kind: str, block: bytes) -> bytes:
         out = self._shut() if self._started else self._start()

@@ -80,7 +80,7 @@ def _give_back(thoughts: str, messages: list[Message]) -> str:
 
 def _thoughts(item: Item) -> str:
     """The text of a reasoning item. An encrypted one is text only if it came from here or from Ollama."""
-    texts = []
+    texts: list[str] = []
     for key in ("content", "summary"):
         parts = item.get(key)
         if isinstance(parts, list) and not texts:

@@ -22,3 +22,220 @@ from ollama_proxy.protocols.responses.shape import text_part_of as part_of
 from ollama_proxy.wire.ndjson import encode_line, quote
 
 __all__ = ["ResponseStream"]
+
+_DELTA = b'event: response.%b.delta\ndata: {"type":"response.%b.delta","sequence_number":'
+#: Kind of item -> what its events are called, which of its parts they speak of, and what a delta ends with.
+_KINDS = {
+    "reasoning": ("reasoning_summary_text", "summary_index", b"}\n\n"),
+    "text": ("output_text", "content_index", b',"logprobs":[]}\n\n'),
+}
+
+
+class ResponseStream:
+    """One attempt's stream; implements `types.Stream`."""
+
+    __slots__ = (
+        "_calls_told",
+        "_ended",
+        "_head",
+        "_item_id",
+        "_kind",
+        "_middle",
+        "_output",
+        "_reader",
+        "_sequence",
+        "_tail",
+        "_terms",
+        "_texts",
+        "_unsent",
+        "committed",
+        "progress",
+        "usage",
+    )
+
+    def __init__(self, terms: Terms) -> None:
+        self.committed = False
+        self.progress = 0
+        self.usage: Mapping[str, Any] | None = None
+        self._terms = terms
+        self._reader = StreamReader()
+        self._sequence = 0
+        self._ended = False
+        self._output: list[dict[str, Any]] = []  # finished items
+        self._kind = ""  # of the open item; "" when none is
+        self._item_id = ""
+        self._texts: list[str] = []  # what the open item says
+        # What a delta of the open item is put together from.
+        self._head = self._middle = self._tail = b""
+        self._calls_told = 0
+        self._unsent = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Events for these upstream bytes; see `types.Stream.feed`."""
+        reader = self._reader
+        try:
+            pieces = reader.feed(data)
+        except UpstreamError:
+            self._unsent = self._deltas(reader.unsent)
+            raise
+        self.progress = reader.progress
+        self.usage = reader.usage
+        if self._ended:
+            return b""
+        if reader.done:
+            out = self._last(pieces)
+        elif pieces:
+            out = self._deltas(pieces)
+        else:
+            out = b"" if reader.finish is None else self._calls()
+        if out:
+            self.committed = True
+        return out
+
+    def finish(self) -> bytes:
+        """The last events, once the upstream ended; see `types.Stream.finish`."""
+        reader = self._reader
+        try:
+            pieces = reader.close()
+        except UpstreamError:
+            self._unsent = self._deltas(reader.unsent)
+            raise
+        self.progress, self.usage = reader.progress, reader.usage
+        return b"" if self._ended else self._last(pieces)
+
+    def heartbeat(self) -> bytes:
+        """A comment."""
+        return HEARTBEAT
+
+    def render_error(self, error: ProxyError) -> bytes:
+        """What came before the error in the same bytes, then `response.failed`; no `response.completed`."""
+        unsent, self._unsent = self._unsent, b""
+        begun = b"" if self._sequence else self._start()
+        failure = {"code": _code(error), "message": error.message}
+        response = {**self._terms.frame, "status": "failed", "error": failure, "output": self._output}
+        return unsent + begun + self._event("failed", response=response)
+
+    # --- items --------------------------------------------------------------------------------------------------------
+
+    def _deltas(self, pieces: list[Piece]) -> bytes:
+        out: list[bytes] = []
+        for text, thinking, _ in pieces:
+            if thinking:
+                if self._kind != "reasoning":
+                    out.append(self._open("reasoning"))
+                out.append(self._delta(thinking))
+            if text:
+                if self._kind != "text":
+                    out.append(self._open("text"))
+                out.append(self._delta(text))
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def _delta(self, text: str) -> bytes:
+        self._texts.append(text)
+        number = self._sequence
+        self._sequence = number + 1
+        return b"%b%d%b%b%b" % (self._head, number, self._middle, quote(text), self._tail)
+
+    def _open(self, kind: str) -> bytes:
+        out = self._shut() if self._sequence else self._start()
+        self._kind = kind
+        self._texts = []
+        is_text = kind == "text"
+        self._item_id = make_hex_id("msg_" if is_text else "rs_", self._terms.clock.rnd)
+        item = (
+            message_item(self._item_id, None) if is_text else {"id": self._item_id, "type": "reasoning", "summary": []}
+        )
+        out += self._event("output_item.added", output_index=len(self._output), item=item)
+        if is_text:
+            out += self._event("content_part.added", **self._place(), part=part_of(""))
+        name, _, self._tail = _KINDS[kind]
+        self._head = _DELTA % (name.encode(), name.encode())
+        self._middle = b"," + encode_line(self._place())[1:-2] + b',"delta":'
+        return out
+
+    def _place(self) -> dict[str, Any]:
+        """Where in the output the open item's text stands."""
+        return {"item_id": self._item_id, "output_index": len(self._output), _KINDS[self._kind][1]: 0}
+
+    def _shut(self, finish: str | None = "stop") -> bytes:
+        """The end of the open item, if there is one."""
+        if not self._kind:
+            return b""
+        text, place = "".join(self._texts), self._place()
+        if self._kind == "text":
+            item = message_item(self._item_id, text, finish)
+            out = self._event("output_text.done", **place, text=text, logprobs=[])
+            out += self._event("content_part.done", **place, part=part_of(text))
+        else:
+            item = reasoning_item(self._item_id, text)
+            out = self._event("reasoning_summary_text.done", **place, text=text)
+        self._kind = ""
+        return out + self._done(item)
+
+    def _done(self, item: dict[str, Any]) -> bytes:
+        self._output.append(item)
+        return self._event("output_item.done", output_index=len(self._output) - 1, item=item)
+
+    def _calls(self) -> bytes:
+        """Items for the calls that were not told yet; they are whole once the finish reason came."""
+        calls = self._reader.calls
+        if len(calls) == self._calls_told:
+            return b""
+        try:
+            told = told_calls(calls, self._reader.finish, self._terms.clock.rnd)
+        except UpstreamJunk as error:
+            if self.committed:
+                raise StreamInterrupted(error.message) from None
+            raise
+        out = b""
+        for call in told[self._calls_told :]:
+            out += self._shut() if self._sequence else self._start()
+            item_id, index = make_hex_id("fc_", self._terms.clock.rnd), len(self._output)
+            arguments = call.arguments.decode()
+            place = {"item_id": item_id, "output_index": index}
+            begun = call_item(item_id, call, self._terms.names, begun=True)
+            out += self._event("output_item.added", output_index=index, item=begun)
+            out += self._event("function_call_arguments.delta", **place, delta=arguments)
+            out += self._event("function_call_arguments.done", **place, arguments=arguments)
+            out += self._done(call_item(item_id, call, self._terms.names))
+        self._calls_told = len(told)
+        return out
+
+    # --- the response -------------------------------------------------------------------------------------------------
+
+    def _start(self) -> bytes:
+        frame = self._terms.frame
+        return self._event("created", response=frame) + self._event("in_progress", response=frame)
+
+    def _last(self, pieces: list[Piece]) -> bytes:
+        out = self._deltas(pieces)
+        try:
+            return out + self._close()
+        except UpstreamError:
+            self._unsent = out
+            raise
+
+    def _close(self) -> bytes:
+        out = self._calls()
+        finish = self._reader.finish
+        if self._kind != "text" and not any(item["type"] != "reasoning" for item in self._output):
+            out += self._open("text")  # where nothing was said, a message says so
+        out += self._shut(finish)
+        self._ended = True
+        response = ended(
+            self._terms.frame, finish, self._output, usage_of(self._reader.usage), int(self._terms.clock.wall())
+        )
+        return out + self._event(response["status"], response=response)
+
+    def _event(self, name: str, **fields: Any) -> bytes:
+        number = self._sequence
+        self._sequence = number + 1
+        data = encode_line({"type": f"response.{name}", "sequence_number": number, **fields})
+        return b"event: response.%b\ndata: %b\n" % (name.encode(), data)
+
+
+def _code(error: ProxyError) -> str:
+    """OpenAI's word for it; Codex tells a full context and a rate limit from what is worth another try."""
+    if error.status == 429:
+        return "rate_limit_exceeded"
+    return error.code if error.code == "context_length_exceeded" else "server_error"

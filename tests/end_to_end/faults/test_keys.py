@@ -8,7 +8,7 @@ import pytest
 
 from ollama_proxy.simulator import Send, Status
 from tests.support.client_kinds import Way, every_kind, every_way
-from tests.support.faulty_world import World, make_world
+from tests.support.faulty_world import NO_WAITING, World, make_world
 
 GOOGLE = "google:gemini-2.5-flash"
 COHERE = "cohere:command-a-03-2025"
@@ -22,7 +22,8 @@ PLAIN = Way.find("openai", stream=False)
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     keys = {name: ["one", "two", "three"] for name in ("google", "openrouter", "cohere")}
-    with make_world(tmp_path_factory, {**keys, "codestral": ONE_GOOD, "qwen": ["bad-1", "bad-2"]}) as running:
+    keys |= {"codestral": ONE_GOOD, "qwen": ["bad-1", "bad-2"]}
+    with make_world(tmp_path_factory, keys, NO_WAITING) as running:
         yield running
 
 

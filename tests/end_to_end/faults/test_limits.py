@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from ollama_proxy.simulator import Header, Send, Status
+from ollama_proxy.simulator import Send, Status
 from tests.support.client_kinds import Way, every_kind, every_way
-from tests.support.faulty_world import World, limited, make_world
+from tests.support.faulty_world import NO_WAITING, World, limited, make_world
 
 GOOGLE = "google:gemini-2.5-flash"
 OTHER_GOOGLE = "google:gemini-2.5-pro"
@@ -25,7 +25,7 @@ CHAIN = f'[fallbacks]\n"{FREE}" = ["{GOOGLE}"]\n'
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     keys = {name: ["one", "two", "three"] for name in ("google", "openrouter", "cohere")}
-    with make_world(tmp_path_factory, keys) as running:
+    with make_world(tmp_path_factory, keys, NO_WAITING) as running:
         yield running
 
 
@@ -53,10 +53,6 @@ def test_a_named_wait_is_kept_and_probed_once(world: World, way: Way) -> None:
     assert world.used("cohere").count("one") == 2
 
 
-def in_a_minute(world: World) -> str:
-    return format_datetime(datetime.fromtimestamp(world.clock.wall() + 60, ZoneInfo("UTC")), usegmt=True)
-
-
 @pytest.mark.parametrize(
     ("headers", "least", "most"),
     [
@@ -81,20 +77,21 @@ def test_every_spelling_of_a_wait(world: World, headers: dict[str, str], least: 
     world.sim.on("cohere", limited(**headers), key="one")
     for _ in range(3):
         world.ask(PLAIN, COHERE).assert_ok()
-    key = world.key("cohere#1")
-    assert key["state"] == "cooling"
-    assert least - 0.5 <= key["until_s"] <= most
+    (rest,) = world.key("cohere#1")["rests"]
+    assert rest["state"] == "cooling"
+    assert least - 0.5 <= rest["until_s"] <= most
 
 
 def test_a_date_counts_from_the_answers_own_clock(world: World) -> None:
     """F7: the provider's clock is an hour ahead; its minute is still a minute."""
-    ahead = datetime.fromtimestamp(world.clock.wall(), ZoneInfo("UTC")) + timedelta(hours=1)
+    ahead = datetime.fromtimestamp(world.clock.wall(), timezone.utc) + timedelta(hours=1)
     fields = {"date": format_datetime(ahead, usegmt=True)}
     fields["retry_after"] = format_datetime(ahead + timedelta(minutes=1), usegmt=True)
     world.sim.on("cohere", limited(**fields), key="one")
     for _ in range(3):
         world.ask(PLAIN, COHERE).assert_ok()
-    assert 55 < world.key("cohere#1")["until_s"] < 62
+    (rest,) = world.key("cohere#1")["rests"]
+    assert 55 < rest["until_s"] < 62
 
 
 @every_way

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import contextlib
 from collections import Counter
 from collections.abc import Iterator
 
 import openai
 import pytest
 
-from ollama_proxy.simulator import Stall
-from tests.support.client_kinds import Way, every_kind, every_way
-from tests.support.faulty_world import World, limited, make_world
+from ollama_proxy.simulator import Arrival, Sleep, Stall
+from tests.support.client_kinds import Way, every_way
+from tests.support.faulty_world import Caller, World, limited, make_world
 
 COHERE = "cohere:command-a-03-2025"
-GOOGLE = "google:gemini-2.5-flash"
-KEYS = {"cohere": ["one", "two", "three"], "codestral": ["a", "b", "c", "d", "e"]}
 CODESTRAL = "codestral:codestral-latest"
+QWEN = "qwen:qwen3-coder-plus"
+KEYS = {"cohere": ["one", "two", "three"], "codestral": ["a", "b", "c", "d", "e"], "qwen": ["alone"]}
 PLAIN = Way.find("openai", stream=False)
 
 
@@ -33,18 +33,187 @@ def world(running: World) -> World:
     return running
 
 
-def tire(world: World, provider: str, model: str, **headers: str) -> None:
-    """Every key of the provider rests, as these headers say; what happened until now is forgotten."""
+def tire(world: World, provider: str, **headers: str) -> None:
+    """The next call with each key of this provider is refused so; no chance lengthens the rest."""
     world.clock.luck = 0.0
-    world.sim.on(provider, limited(**headers), times=None)
-    world.proxy.do(lambda proxy: None)
-    for _ in KEYS[provider]:
-        told = world.ask(PLAIN, model, headers={"x-stainless-retry-count": "1"})
-        if told.status == 429 and all(k["until_s"] for k in keys(world, provider)):
-            break
-    world.sim.reset()
-    world.clock.luck = None
+    for key in KEYS[provider]:
+        world.sim.on(provider, limited(**headers), key=key, times=1)
 
 
-def keys(world: World, provider: str) -> list[dict[str, float]]:
-    return [world.key(f"{provider}#{n + 1}") for n in range(len(KEYS[provider]))]
+def in_line(world: World, model: str) -> int:
+    """How many requests stand in line for a key."""
+    provider, _, model_id = model.partition(":")
+    return world.proxy.do(lambda proxy: proxy.parts.channels[provider].waiting(model_id))
+
+
+@contextlib.contextmanager
+def in_order(world: World, model: str, *texts: str) -> Iterator[list[Caller]]:
+    """Clients that stand in line, each behind the one before."""
+    with contextlib.ExitStack() as all_of_them:
+        callers = []
+        for text in texts:
+            callers.append(all_of_them.enter_context(world.caller()).ask(PLAIN, model, text))
+            world.wait_until(lambda: in_line(world, model) == len(callers))
+        yield callers
+
+
+# --- a short wait (F12, F61) ------------------------------------------------------------------------------------------
+
+
+@every_way
+def test_a_short_rest_is_waited_for(world: World, way: Way) -> None:
+    """F12: every key rests, the soonest for 0.4 s: served then, and not a moment before."""
+    expected = world.ask(way, COHERE).text
+    world.fresh()
+    tire(world, "cohere", retry_after_ms="400")
+    world.ask(way, COHERE).assert_ok(expected)
+    log = world.calls("cohere")
+    assert [call.status for call in log] == [429, 429, 429, 200]
+    assert log[0].finished_at is not None
+    assert 0.4 <= log[3].opened_at - log[0].finished_at < 0.4 + 0.5
+
+
+def test_those_who_wait_are_served_in_order(world: World) -> None:
+    """F12: first come, first called; one who leaves in between costs no call and keeps the order of the others."""
+    tire(world, "qwen", retry_after_ms="700")
+    with in_order(world, QWEN, "first", "second", "third", "fourth") as callers:
+        callers[2].leave()
+        world.wait_until(lambda: in_line(world, QWEN) == 3)
+        for caller in (callers[0], callers[1], callers[3]):
+            assert caller.to_end().status == 200
+    asked = [call.body["messages"][0]["content"] for call in world.calls("qwen", status=200)]
+    assert asked == ["first", "second", "fourth"]
+
+
+@every_way
+def test_leaving_the_line_costs_no_call(world: World, way: Way) -> None:
+    """F12, F61, P7: the place is free at once, and the next in line is served."""
+    tire(world, "qwen", retry_after_ms="300")
+    caller = world.caller().ask(way, QWEN)
+    world.wait_until(lambda: in_line(world, QWEN) == 1)
+    caller.leave()
+    world.wait_until(lambda: in_line(world, QWEN) == 0)
+    world.wait_until(world.is_idle)
+    world.ask(PLAIN, QWEN, "the next").assert_ok()
+    assert [call.status for call in world.calls("qwen")] == [429, 200]
+
+
+# --- no use waiting (F13, F14) ----------------------------------------------------------------------------------------
+
+
+@every_way
+def test_a_long_rest_is_told_at_once(world: World, way: Way) -> None:
+    """F13, P4, I17: 40 s to go: 429 within 50 ms, with the honest time, and no call."""
+    tire(world, "cohere", retry_after="40")
+    world.ask(way, COHERE).assert_refused(429, "rate_limit_exceeded")
+    assert len(world.calls("cohere")) == 3
+    told = [world.ask(way, COHERE) for _ in range(3)]
+    for answer in told:
+        answer.assert_refused(429, "rate_limit_exceeded")
+        assert 40 <= int(answer.headers["retry-after"]) <= 43
+        assert "x-should-retry" not in answer.headers
+    assert min(answer.seconds for answer in told) < 0.05
+    assert len(world.calls("cohere")) == 3
+
+
+def test_who_obeys_is_served(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F13: the official SDK waits as long as it is told to, and then succeeds by itself."""
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        world.clock.travel(seconds)
+
+    monkeypatch.setattr("openai._base_client.time.sleep", wait)
+    tire(world, "cohere", retry_after="40")
+    with openai.OpenAI(base_url=f"{world.proxy.url}/v1", api_key="any") as client:
+        answer = client.chat.completions.create(model=COHERE, messages=[{"role": "user", "content": "hi"}])
+    assert answer.choices[0].message.content
+    (waited,) = waits
+    assert 40 <= waited <= 43.1
+    assert [call.status for call in world.calls("cohere")] == [429, 429, 429, 200]
+
+
+@every_way
+def test_a_rest_of_hours_tells_an_sdk_not_to_try(world: World, way: Way) -> None:
+    """F14: nine hours: Retry-After says so, and `x-should-retry` spares the user a wait."""
+    tire(world, "cohere", retry_after="32400")
+    world.ask(way, COHERE)
+    told = world.ask(way, COHERE)
+    told.assert_refused(429)
+    assert 32390 <= int(told.headers["retry-after"]) <= 32403
+    assert told.headers["x-should-retry"] == "false"
+    assert len(world.calls("cohere")) == 3
+
+
+def test_an_sdk_makes_one_call_and_no_more(world: World) -> None:
+    """F14: with `x-should-retry: false` the official SDK does not repeat."""
+    tire(world, "cohere", retry_after="32400")
+    served = 'ollama_proxy_requests_total{protocol="openai",provider="cohere",status="429"}'
+    before = world.metric(served)
+    with openai.OpenAI(base_url=f"{world.proxy.url}/v1", api_key="any") as client, pytest.raises(openai.RateLimitError):
+        client.chat.completions.create(model=COHERE, messages=[{"role": "user", "content": "hi"}])
+    assert world.metric(served) == before + 1
+
+
+# --- many at once (F96, F97, F109) ------------------------------------------------------------------------------------
+
+
+def most_at_once(log: list[Arrival]) -> int:
+    """How many of these calls were ever under way together."""
+    moments = [(call.opened_at, 1) for call in log] + [(call.finished_at or 0.0, -1) for call in log]
+    most = now = 0
+    for _, step in sorted(moments):
+        now += step
+        most = max(most, now)
+    return most
+
+
+def test_a_herd_does_not_trample_keys_that_come_back_together(world: World) -> None:
+    """F96, I6: 300 wait, five keys come back at one instant: one call for each key, then two, four; all are served."""
+    tire(world, "codestral", retry_after_ms="1200")
+    world.sim.say("codestral", [Sleep(0.1), "served"], times=None)
+
+    async def come() -> list[int]:
+        told = await asyncio.gather(*(world.ask_soon(PLAIN, CODESTRAL, str(n)) for n in range(300)))
+        return [answer.status for answer in told]
+
+    with in_order(world, CODESTRAL, "first"):
+        assert asyncio.run(come()) == [200] * 300
+    log = world.calls("codestral", status=200)
+    assert len(log) == 301
+    begun = min(call.opened_at for call in log)
+    first_wave = [call for call in log if call.opened_at < begun + 0.09]
+    assert sorted(call.key for call in first_wave) == KEYS["codestral"]
+    second_wave = [call for call in log if begun + 0.09 <= call.opened_at < begun + 0.18]
+    assert max(Counter(call.key for call in second_wave).values(), default=0) <= 2
+
+
+def test_a_probe_whose_client_leaves_frees_its_place(world: World) -> None:
+    """F97: the key is as it was, and the next request is the probe."""
+    tire(world, "qwen", retry_after="7")
+    world.ask(PLAIN, QWEN).assert_refused(429)
+    world.clock.travel(8)
+    world.sim.on("qwen", [Stall()], times=1)
+    prober = world.caller().ask(PLAIN, QWEN)
+    world.wait_until(lambda: len(world.calls("qwen")) == 2)
+    prober.leave()
+    world.sim.wait_for(lambda log: log[-1].gave_up)
+    world.wait_until(world.is_idle)
+    (rest,) = world.key("qwen#1")["rests"]
+    assert rest["state"] == "half-open"
+    world.ask(PLAIN, QWEN).assert_ok()
+    assert [call.status for call in world.calls("qwen")] == [429, 0, 200]
+
+
+def test_keys_share_a_crowd_evenly(world: World) -> None:
+    """F109, I10: 200 at once over five keys: no key serves five per cent more than another."""
+    world.sim.say("codestral", [Sleep(0.05), "served"], times=None)
+
+    async def come() -> None:
+        await asyncio.gather(*(world.ask_soon(PLAIN, CODESTRAL) for _ in range(200)))
+
+    asyncio.run(come())
+    shares = Counter(world.used("codestral"))
+    assert len(shares) == 5
+    assert max(shares.values()) <= 1.05 * min(shares.values())
