@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
@@ -24,11 +25,12 @@ from tests.support.fake_upstream import (
 )
 from tests.support.loops import on_every_loop, play
 
-SOON = Timeouts(connect_s=5.0, first_byte_s=5.0, idle_s=5.0, write_idle_s=5.0)
+#: The defaults are longer than the patience of a test: what waits for them fails it.
+LONG = Timeouts()
 HEADERS = [(b"Authorization", b"Bearer canary"), (b"X-Two", b"2")]
 
 
-async def post(client: Client, origin: Origin, body: bytes = b"{}", *, timeouts: Timeouts = SOON) -> Response:
+async def post(client: Client, origin: Origin, body: bytes = b"{}", *, timeouts: Timeouts = LONG) -> Response:
     return await client.request("POST", origin, "/v1/chat?x=1", HEADERS, body, timeouts)
 
 
@@ -59,7 +61,7 @@ async def test_a_get_has_no_length_and_an_empty_post_has_one() -> None:
     async with Upstream([answer(times=2)]) as upstream:
         client = Client()
         for method in ("GET", "POST"):
-            got = await client.request(method, upstream.origin, "/", [], b"", SOON)
+            got = await client.request(method, upstream.origin, "/", [], b"", LONG)
             assert await got.read(10) == b"ok"
         await client.close()
         assert b"Content-Length" not in upstream.requests[0]
@@ -98,7 +100,7 @@ def test_a_field_that_would_change_the_framing_is_never_sent(field: tuple[bytes,
 
     async def story() -> None:
         with pytest.raises(ValueError, match="header") as caught:
-            await Client().request("POST", Origin("http", "127.0.0.1", 1), "/", [field], b"", SOON)
+            await Client().request("POST", Origin("http", "127.0.0.1", 1), "/", [field], b"", LONG)
         assert "evil" not in str(caught.value)
 
     play(story())
@@ -110,7 +112,7 @@ def test_a_path_that_is_none_is_never_sent(path: str) -> None:
 
     async def story() -> None:
         with pytest.raises(ValueError, match="path"):
-            await Client().request("GET", Origin("http", "127.0.0.1", 1), path, [], b"", SOON)
+            await Client().request("GET", Origin("http", "127.0.0.1", 1), path, [], b"", LONG)
 
     play(story())
 
@@ -121,7 +123,7 @@ def test_a_method_that_is_none_is_never_sent(method: str) -> None:
 
     async def story() -> None:
         with pytest.raises(ValueError, match="method"):
-            await Client().request(method, Origin("http", "127.0.0.1", 1), "/", [], b"", SOON)
+            await Client().request(method, Origin("http", "127.0.0.1", 1), "/", [], b"", LONG)
 
     play(story())
 
@@ -214,7 +216,7 @@ async def test_head_has_no_body_whatever_it_announces() -> None:
     async with Upstream([answer(head), answer(chunked), answer(whole(b"next"))]) as upstream:
         client = Client()
         for _ in range(2):
-            got = await client.request("HEAD", upstream.origin, "/", [], b"", SOON)
+            got = await client.request("HEAD", upstream.origin, "/", [], b"", LONG)
             assert await got.read(0) == b""
         assert await post_and_read(client, upstream.origin) == b"next"
         assert len(upstream.visits) == 1
@@ -319,6 +321,18 @@ async def test_a_free_connection_is_closed_after_its_idle_time() -> None:
         client = Client(limits=ClientLimits(idle_s=0.02))
         assert await post_and_read(client, upstream.origin) == b"ok"
         await upstream.visits[0].gone.wait()
+        await client.close()
+
+
+@on_every_loop
+async def test_a_connection_that_was_free_too_long_is_not_used_even_if_the_loop_was_blocked() -> None:
+    """The sweep had no turn yet; the clock is looked at all the same."""
+    async with Upstream([answer(), stall()]) as upstream:
+        client = Client(limits=ClientLimits(idle_s=0.02))
+        assert await post_and_read(client, upstream.origin) == b"ok"
+        time.sleep(0.04)
+        assert await post_and_read(client, upstream.origin) == b"ok"
+        assert len(upstream.visits) == 2
         await client.close()
 
 
@@ -553,6 +567,34 @@ async def test_closing_the_client_ends_everything() -> None:
             await post(client, upstream.origin)
         for visit in upstream.visits:
             await visit.gone.wait()
+
+
+@on_every_loop
+async def test_closing_the_client_sends_the_line_away() -> None:
+    """Who waits for a place hears at once that there will be none."""
+    async with Upstream([request(), stall()]) as upstream:
+        client = Client(limits=ClientLimits(max_connections=1))
+        tasks = [asyncio.create_task(post(client, upstream.origin)) for _ in range(3)]
+        await upstream.visit(0)
+        await client.close()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(end) for end in ends[1:]] == [ConnectFailed, ConnectFailed]
+
+
+@on_every_loop
+async def test_closing_the_client_in_any_moment_leaves_nothing_open() -> None:
+    """Also in the turn in which a connection has just been made."""
+    for turns in range(25):
+        async with Upstream([answer(times=9), stall()]) as upstream:
+            client = Client()
+            task = asyncio.create_task(post(client, upstream.origin))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await client.close()
+            end = (await asyncio.gather(task, return_exceptions=True))[0]
+            assert isinstance(end, (Response, ConnectFailed, ConnectionLost))
+            for visit in upstream.visits:
+                await visit.gone.wait()
 
 
 def test_importing_the_client_makes_no_context_and_opens_nothing() -> None:

@@ -33,12 +33,13 @@ from tests.support.fake_upstream import (
 from tests.support.loops import on_every_loop, play
 from tests.support.memory_transport import connect_in_memory
 
-SOON = Timeouts(connect_s=5.0, first_byte_s=5.0, idle_s=5.0, write_idle_s=5.0)
+#: The defaults are longer than the patience of a test: what waits for them fails it.
+LONG = Timeouts()
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-async def post(client: Client, origin: Origin, *, timeouts: Timeouts = SOON) -> Response:
+async def post(client: Client, origin: Origin, *, timeouts: Timeouts = LONG) -> Response:
     return await client.request("POST", origin, "/", [], b"{}", timeouts)
 
 
@@ -76,7 +77,7 @@ def test_one_socket_read_is_one_call() -> None:
 
     async def story() -> None:
         connection, _ = connect_in_memory()
-        future = connection.send(b"", b"", SOON)
+        future = connection.send(b"", b"", LONG)
         connection.data_received(CHUNKED + b"1\r\na\r\n2\r\nbc\r\n")
         got, reader = await future, Reader()
         got.relay(reader.seen.append, reader.on_end)
@@ -94,7 +95,7 @@ def test_a_body_is_asked_for_once() -> None:
 
     async def story() -> None:
         connection, _ = connect_in_memory()
-        future = connection.send(b"", b"", SOON)
+        future = connection.send(b"", b"", LONG)
         connection.data_received(whole(b"x"))
         got = await future
         assert await got.read(1) == b"x"
@@ -113,7 +114,7 @@ def test_reading_what_is_already_here_does_not_suspend() -> None:
 
     async def story() -> None:
         connection, _ = connect_in_memory()
-        future = connection.send(b"", b"", SOON)
+        future = connection.send(b"", b"", LONG)
         connection.data_received(whole(b"x"))
         got = await future
         with pytest.raises(StopIteration) as done:
@@ -130,16 +131,16 @@ def test_an_answer_given_up_in_the_moment_it_came_leaves_its_connection_in_order
 
     async def story() -> None:
         connection, transport = connect_in_memory()
-        future = connection.send(b"", b"", SOON)
+        future = connection.send(b"", b"", LONG)
         future.cancel()
         connection.data_received(whole(b"x"))
         assert transport.aborted
         connection, transport = connect_in_memory()
-        future = connection.send(b"", b"", SOON)
+        future = connection.send(b"", b"", LONG)
         connection.data_received(whole(b"x"))
         future.result().close()
         assert not transport.aborted
-        following = connection.send(b"", b"", SOON)
+        following = connection.send(b"", b"", LONG)
         future.result().close()
         connection.data_received(whole(b"y"))
         assert await (await following).read(9) == b"y"
@@ -188,7 +189,7 @@ def test_bad_framing_comes_after_the_body_bytes_of_the_same_read() -> None:
     async def story() -> None:
         for parts in ([CHUNKED + b"3\r\nabc\r\nzz\r\n"], [CHUNKED, b"3\r\nabc\r\nzz\r\n"]):
             connection, transport = connect_in_memory()
-            future = connection.send(b"", b"", SOON)
+            future = connection.send(b"", b"", LONG)
             for part in parts:
                 connection.data_received(part)
             got, reader = await future, Reader()
@@ -285,7 +286,7 @@ def test_pieces_that_come_while_paused_wait_for_the_reader() -> None:
 
     async def story() -> None:
         connection, transport = connect_in_memory()
-        future = connection.send(b"", b"", SOON)
+        future = connection.send(b"", b"", LONG)
         connection.data_received(CHUNKED)
         got, reader = await future, Reader()
         got.relay(reader.seen.append, reader.on_end)
@@ -297,6 +298,50 @@ def test_pieces_that_come_while_paused_wait_for_the_reader() -> None:
         assert transport.is_reading()  # whole: free for the next, and watching for EOF
         got.resume()
         assert (reader.seen, reader.ended.result()) == ([b"ab"], None)
+        connection.abort()
+        await asyncio.sleep(0)
+
+    play(story())
+
+
+def test_the_end_waits_for_a_paused_reader_too() -> None:
+    """Paused means no callback at all, also where nothing is held."""
+
+    async def story() -> None:
+        connection, _ = connect_in_memory()
+        future = connection.send(b"", b"", LONG)
+        connection.data_received(CHUNKED)
+        got, reader = await future, Reader()
+        got.relay(reader.seen.append, reader.on_end)
+        got.pause()
+        connection.data_received(b"0\r\n\r\n")
+        assert not reader.ended.done()
+        got.resume()
+        assert reader.ended.done()
+        connection.abort()
+        await asyncio.sleep(0)
+
+    play(story())
+
+
+def test_resuming_from_within_every_callback_does_not_pile_up() -> None:
+    """Hundreds of decoded blocks, each paused and resumed in its own callback: no recursion."""
+
+    async def story() -> None:
+        connection, _ = connect_in_memory()
+        future = connection.send(b"", b"", LONG)
+        body = TEXT * 60
+        connection.data_received(whole(gzip.compress(body, 1), b"Content-Encoding: gzip"))
+        got, amount, ends = await future, 0, []
+
+        def take(data: bytes) -> None:
+            nonlocal amount
+            amount += len(data)
+            got.pause()
+            got.resume()
+
+        got.relay(take, ends.append)
+        assert (amount, ends) == (len(body), [None])
         connection.abort()
         await asyncio.sleep(0)
 

@@ -12,7 +12,8 @@ import pytest
 from ollama_proxy.http1.client import Client, Origin, Timeouts
 from tests.support.loops import play
 
-SOON = Timeouts(connect_s=5.0, first_byte_s=5.0, idle_s=5.0, write_idle_s=5.0)
+#: The defaults are longer than the patience of a test: what waits for them fails it.
+LONG = Timeouts()
 
 
 class Judge(http.server.BaseHTTPRequestHandler):
@@ -74,7 +75,7 @@ def test_the_standard_library_understands_us_and_we_understand_it(judge: Origin,
     async def story() -> None:
         client = Client()
         for body in BODIES:
-            got = await client.request("POST", judge, path, [(b"X-Name", b"caf\xc3\xa9")], body, SOON)
+            got = await client.request("POST", judge, path, [(b"X-Name", b"caf\xc3\xa9")], body, LONG)
             text = (await got.read(1000)).decode()
             name = b"caf\xc3\xa9".decode("latin-1")
             assert (got.status, text) == (200, f"POST {path} {name} {len(body)} {zlib.crc32(body)}")
@@ -90,7 +91,7 @@ def test_head_and_get_against_the_standard_library(judge: Origin) -> None:
     async def story() -> None:
         client = Client()
         for method in ("HEAD", "GET", "HEAD", "GET"):
-            got = await client.request(method, judge, "/", [(b"X-Name", b"n")], b"", SOON)
+            got = await client.request(method, judge, "/", [(b"X-Name", b"n")], b"", LONG)
             assert await got.read(1000) == (b"" if method == "HEAD" else b"GET / n 0 0")
         assert Judge.connections == 1
         await client.close()

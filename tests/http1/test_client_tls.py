@@ -17,7 +17,8 @@ from ollama_proxy.http1.trust import platform_context
 from tests.support.fake_upstream import Action, Upstream, Visit, answer, deaf, request, reset, send, stall, whole
 from tests.support.loops import on_every_loop, play
 
-SOON = Timeouts(connect_s=5.0, first_byte_s=5.0, idle_s=5.0, write_idle_s=5.0)
+#: The defaults are longer than the patience of a test: what waits for them fails it.
+LONG = Timeouts()
 AUTHORITY = trustme.CA()
 PAST = datetime.datetime(2001, 1, 1, tzinfo=datetime.timezone.utc)
 
@@ -37,7 +38,7 @@ def trusting() -> ssl.SSLContext:
     return context
 
 
-async def post(client: Client, origin: Origin, *, proxy: Proxy | None = None, timeouts: Timeouts = SOON) -> Response:
+async def post(client: Client, origin: Origin, *, proxy: Proxy | None = None, timeouts: Timeouts = LONG) -> Response:
     headers = [(b"Authorization", b"Bearer canary")]
     return await client.request("POST", origin, "/x", headers, b"{}", timeouts, proxy=proxy)
 
@@ -189,7 +190,7 @@ async def test_over_tls_a_large_body_arrives_whole_both_ways() -> None:
 
     async with Upstream([echo], tls=serving("localhost")) as upstream:
         client = Client(ssl_context=trusting)
-        got = await client.request("POST", upstream.origin, "/", [], body, SOON)
+        got = await client.request("POST", upstream.origin, "/", [], body, LONG)
         seen: list[bytes] = []
         ended: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         loop = asyncio.get_running_loop()

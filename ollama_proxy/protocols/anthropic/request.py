@@ -81,9 +81,9 @@ def _model(given: Given) -> str:
 
 def _conversation(given: Given, left_out: list[str]) -> Body:
     messages = given.objects("messages")
-    if not messages:
+    hub: Body = {"messages": hub_messages(given.value("system"), messages, left_out) if messages else []}
+    if not hub["messages"]:
         raise BadRequest("messages is required", param="messages")
-    hub: Body = {"messages": hub_messages(given.value("system"), messages, left_out)}
     hub.update(hub_tools(given, left_out))
     return hub
 

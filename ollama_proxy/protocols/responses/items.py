@@ -75,7 +75,7 @@ def _give_back(thoughts: str, messages: list[Message]) -> str:
         messages[0]["reasoning_content"] = thoughts
         return ""
     # What the user says next has nothing to do with thoughts that led to nothing.
-    return thoughts if messages and messages[0]["role"] == "tool" else ""
+    return thoughts if not messages or messages[0]["role"] == "tool" else ""
 
 
 def _thoughts(item: Item) -> str:

@@ -33,11 +33,14 @@ def world(running: World) -> World:
     return running
 
 
-def tire(world: World, provider: str, **headers: str) -> None:
-    """The next call with each key of this provider is refused so; no chance lengthens the rest."""
+def tire(world: World, model: str, **headers: str) -> None:
+    """Every key of the model's provider has just been refused so, and no chance lengthens its rest."""
+    provider = model.partition(":")[0]
     world.clock.luck = 0.0
     for key in KEYS[provider]:
         world.sim.on(provider, limited(**headers), key=key, times=1)
+    world.ask(PLAIN, model).assert_refused(429)
+    assert len(world.calls(provider)) == len(KEYS[provider])
 
 
 def in_line(world: World, model: str) -> int:
@@ -65,7 +68,7 @@ def test_a_short_rest_is_waited_for(world: World, way: Way) -> None:
     """F12: every key rests, the soonest for 0.4 s: served then, and not a moment before."""
     expected = world.ask(way, COHERE).text
     world.fresh()
-    tire(world, "cohere", retry_after_ms="400")
+    tire(world, COHERE, retry_after_ms="400")
     world.ask(way, COHERE).assert_ok(expected)
     log = world.calls("cohere")
     assert [call.status for call in log] == [429, 429, 429, 200]
@@ -75,7 +78,7 @@ def test_a_short_rest_is_waited_for(world: World, way: Way) -> None:
 
 def test_those_who_wait_are_served_in_order(world: World) -> None:
     """F12: first come, first called; one who leaves in between costs no call and keeps the order of the others."""
-    tire(world, "qwen", retry_after_ms="700")
+    tire(world, QWEN, retry_after_ms="700")
     with in_order(world, QWEN, "first", "second", "third", "fourth") as callers:
         callers[2].leave()
         world.wait_until(lambda: in_line(world, QWEN) == 3)
@@ -88,7 +91,7 @@ def test_those_who_wait_are_served_in_order(world: World) -> None:
 @every_way
 def test_leaving_the_line_costs_no_call(world: World, way: Way) -> None:
     """F12, F61, P7: the place is free at once, and the next in line is served."""
-    tire(world, "qwen", retry_after_ms="300")
+    tire(world, QWEN, retry_after_ms="300")
     caller = world.caller().ask(way, QWEN)
     world.wait_until(lambda: in_line(world, QWEN) == 1)
     caller.leave()
@@ -104,9 +107,7 @@ def test_leaving_the_line_costs_no_call(world: World, way: Way) -> None:
 @every_way
 def test_a_long_rest_is_told_at_once(world: World, way: Way) -> None:
     """F13, P4, I17: 40 s to go: 429 within 50 ms, with the honest time, and no call."""
-    tire(world, "cohere", retry_after="40")
-    world.ask(way, COHERE).assert_refused(429, "rate_limit_exceeded")
-    assert len(world.calls("cohere")) == 3
+    tire(world, COHERE, retry_after="40")
     told = [world.ask(way, COHERE) for _ in range(3)]
     for answer in told:
         answer.assert_refused(429, "rate_limit_exceeded")
@@ -125,7 +126,7 @@ def test_who_obeys_is_served(world: World, monkeypatch: pytest.MonkeyPatch) -> N
         world.clock.travel(seconds)
 
     monkeypatch.setattr("openai._base_client.time.sleep", wait)
-    tire(world, "cohere", retry_after="40")
+    tire(world, COHERE, retry_after="40")
     with openai.OpenAI(base_url=f"{world.proxy.url}/v1", api_key="any") as client:
         answer = client.chat.completions.create(model=COHERE, messages=[{"role": "user", "content": "hi"}])
     assert answer.choices[0].message.content
@@ -137,8 +138,7 @@ def test_who_obeys_is_served(world: World, monkeypatch: pytest.MonkeyPatch) -> N
 @every_way
 def test_a_rest_of_hours_tells_an_sdk_not_to_try(world: World, way: Way) -> None:
     """F14: nine hours: Retry-After says so, and `x-should-retry` spares the user a wait."""
-    tire(world, "cohere", retry_after="32400")
-    world.ask(way, COHERE)
+    tire(world, COHERE, retry_after="32400")
     told = world.ask(way, COHERE)
     told.assert_refused(429)
     assert 32390 <= int(told.headers["retry-after"]) <= 32403
@@ -148,7 +148,7 @@ def test_a_rest_of_hours_tells_an_sdk_not_to_try(world: World, way: Way) -> None
 
 def test_an_sdk_makes_one_call_and_no_more(world: World) -> None:
     """F14: with `x-should-retry: false` the official SDK does not repeat."""
-    tire(world, "cohere", retry_after="32400")
+    tire(world, COHERE, retry_after="32400")
     served = 'ollama_proxy_requests_total{protocol="openai",provider="cohere",status="429"}'
     before = world.metric(served)
     with openai.OpenAI(base_url=f"{world.proxy.url}/v1", api_key="any") as client, pytest.raises(openai.RateLimitError):
@@ -171,7 +171,7 @@ def most_at_once(log: list[Arrival]) -> int:
 
 def test_a_herd_does_not_trample_keys_that_come_back_together(world: World) -> None:
     """F96, I6: 300 wait, five keys come back at one instant: one call for each key, then two, four; all are served."""
-    tire(world, "codestral", retry_after_ms="1200")
+    tire(world, CODESTRAL, retry_after_ms="1200")
     world.sim.say("codestral", [Sleep(0.1), "served"], times=None)
 
     async def come() -> list[int]:
@@ -191,8 +191,7 @@ def test_a_herd_does_not_trample_keys_that_come_back_together(world: World) -> N
 
 def test_a_probe_whose_client_leaves_frees_its_place(world: World) -> None:
     """F97: the key is as it was, and the next request is the probe."""
-    tire(world, "qwen", retry_after="7")
-    world.ask(PLAIN, QWEN).assert_refused(429)
+    tire(world, QWEN, retry_after="7")
     world.clock.travel(8)
     world.sim.on("qwen", [Stall()], times=1)
     prober = world.caller().ask(PLAIN, QWEN)
