@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from ollama_proxy.batches import in_batches
 from ollama_proxy.channel import Channel, Line
 from ollama_proxy.clock import Clock
 from ollama_proxy.errors import (
@@ -40,7 +41,7 @@ from ollama_proxy.routing import Target
 from ollama_proxy.secret import Scrubber
 from ollama_proxy.settings import Limits, Timeouts
 from ollama_proxy.telemetry import Journal, Served
-from ollama_proxy.types import Call, Client, Headers, Model
+from ollama_proxy.types import Call, Client, Headers, Model, Operation
 from ollama_proxy.upstream import Transport, Upstream
 
 __all__ = ["Gateway"]
@@ -169,9 +170,22 @@ class Gateway:
             raise Overloaded("The proxy is serving as many requests as it may; try again in a moment.", retry_after_s=1)
         self.in_flight += 1
         try:
+            if call.operation is Operation.EMBEDDINGS:
+                answer = await self._in_batches(call, delivery, record)
+                if answer is not None:
+                    return answer
             return await self._travel(self._set_out(call, delivery, record))
         finally:
             self.in_flight -= 1
+
+    async def _in_batches(self, call: Call, delivery: Delivery, record: Served) -> tuple[Headers, bytes] | None:
+        """The answer to a request that its provider takes only in parts; None for one that it takes whole."""
+
+        async def serve(part: Call) -> tuple[Headers, bytes]:
+            return await self._travel(self._set_out(part, delivery, record))
+
+        provider = self._channels[self._find(call.model)[0].provider].provider
+        return await in_batches(call, provider.embed_batch, serve)
 
     def _bug(self, error: Exception, record: Served) -> InternalError:
         number = secrets.token_hex(4)

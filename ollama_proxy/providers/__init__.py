@@ -29,6 +29,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "auth": dict,
     "keyless": bool,
     "remembers": bool,
+    "embed_batch": int,
     "seed": bool,
     "paths": dict,
     "list": dict,

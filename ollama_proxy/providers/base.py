@@ -23,6 +23,8 @@ from ollama_proxy.types import Body, Headers, Model, Operation
 
 __all__ = ["Prepared", "Provider"]
 
+#: Inputs that one embeddings call takes where a table does not say: OpenAI's own limit (API reference, read 2026-11).
+_EMBED_BATCH = 2048
 _PATHS = {"chat": "/chat/completions", "embeddings": "/embeddings", "models": "/models"}
 _SAID = {
     Operation.CHAT: "chat",
@@ -59,6 +61,7 @@ class Provider:
 
     name: before the colon in model names. title, note, key_page: for people.
     remembers: wants things back with a tool call that clients drop; the proxy keeps them.
+    embed_batch: how many inputs one embeddings call takes.
     keys_variable: the environment variable that holds its keys. keyless: may be called without one.
     seed: one of the six that need no settings file.
     list_base_url: where `models_path` lies; not always under `base_url`.
@@ -73,6 +76,7 @@ class Provider:
         self.note: str = table.get("note", "")
         self.keyless: bool = table.get("keyless", False)
         self.remembers: bool = table.get("remembers", False)
+        self.embed_batch: int = table.get("embed_batch", _EMBED_BATCH)
         self.seed: bool = table.get("seed", False)
         self.keys_variable = f"{name.upper().replace('-', '_')}_API_KEYS"
         self.rate_scope = Scope(table.get("rate_scope", "key+model"))

@@ -22,7 +22,9 @@ from ollama_proxy.errors import (
     SlowRequest,
     TooLarge,
     Unauthorized,
+    UnknownRoute,
     UnsupportedEncoding,
+    WrongMethod,
 )
 from ollama_proxy.http1.server import Answer, Exchange, Request
 from ollama_proxy.protocols import anthropic, ollama, openai
@@ -34,6 +36,9 @@ from ollama_proxy.types import Headers
 __all__ = ["App"]
 
 _log = logging.getLogger("ollama_proxy.server")
+#: What is refused before any protocol comes into play looks the same on every path, as with Ollama: 404 and 405 as
+#: plain text, 403 without a body.
+_ROUTERS_OWN = (Forbidden, UnknownRoute, WrongMethod)
 
 
 class App:
@@ -173,6 +178,8 @@ class App:
 
 def _told(error: ProxyError, path: str, request_id: bytes) -> Answer:
     """The error as the clients of this path read it."""
+    if isinstance(error, _ROUTERS_OWN):
+        return ollama.render_error(error)
     if _is_anthropics(path):
         return anthropic.render_error(error, request_id.decode())
     return openai.render_error(error) if path.startswith("/v1/") else ollama.render_error(error)

@@ -332,7 +332,8 @@ def test_resuming_from_within_every_callback_does_not_pile_up() -> None:
         future = connection.send(b"", b"", LONG)
         body = TEXT * 60
         connection.data_received(whole(gzip.compress(body, 1), b"Content-Encoding: gzip"))
-        got, amount, ends = await future, 0, []
+        got, amount = await future, 0
+        ends: list[TransportFault | None] = []
 
         def take(data: bytes) -> None:
             nonlocal amount
