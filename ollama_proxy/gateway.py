@@ -100,7 +100,7 @@ class Gateway:
     """Serves calls.
 
     channels: the providers that may be called, by name. find: the targets of a caller's model name.
-    describe: what is known of a model.
+    describe: what is known of a model. successor: the name of the model that took the place of one that is gone.
     """
 
     def __init__(
@@ -108,6 +108,7 @@ class Gateway:
         channels: Mapping[str, Channel],
         find: Callable[[str], Sequence[Target]],
         describe: Callable[[Target], Model],
+        successor: Callable[[Target], str | None],
         upstream: Upstream,
         clock: Clock,
         journal: Journal,
@@ -119,6 +120,7 @@ class Gateway:
         self._channels = channels
         self._find = find
         self._describe = describe
+        self._successor = successor
         self._upstream = upstream
         self._clock = clock
         self._journal = journal
@@ -404,7 +406,8 @@ class Gateway:
                 error = type(trip.broke)(f"{title}: {trip.broke.message}", code=trip.broke.code)
             case _:
                 outcome = fail.outcome or Outcome(fail.cause or Kind.TRANSIENT)
-                error = refusal(outcome, title, trip.call.model, wait_s=fail.retry_after_s)
+                heir = self._successor(trip.targets[fail.target]) if fail.reason is Reason.GONE else None
+                error = refusal(outcome, title, trip.call.model, wait_s=fail.retry_after_s, successor=heir)
         error.hopeless = error.hopeless or fail.hopeless
         return error
 

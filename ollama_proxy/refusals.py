@@ -24,10 +24,13 @@ __all__ = ["keys_refused", "keys_resting", "refusal", "unavailable"]
 _TIMEOUTS = frozenset({408, 504, 524})
 
 
-def refusal(outcome: Outcome, title: str, model: str, *, wait_s: int | None = None) -> ProxyError:
+def refusal(
+    outcome: Outcome, title: str, model: str, *, wait_s: int | None = None, successor: str | None = None
+) -> ProxyError:
     """The client's error for the outcome that ended its request.
 
     title: the provider's name for people. model: what the caller asked for. wait_s: when another try may help.
+    successor: the model that took the place of one that is gone.
     """
     said = f"{title}: {outcome.said}" if outcome.said else title
     match outcome.kind:
@@ -38,7 +41,8 @@ def refusal(outcome: Outcome, title: str, model: str, *, wait_s: int | None = No
         case Kind.RATE | Kind.DAILY:
             return keys_resting(title, wait_s, outcome.said)
         case Kind.MODEL_ACCESS | Kind.MODEL_GONE:
-            return UnknownModel(f"model '{model}' not found ({said})")
+            advice = f" Ask for {successor} instead." if successor else ""
+            return UnknownModel(f"model '{model}' not found ({said}).{advice}")
         case Kind.CAPACITY:
             return UpstreamRefused(
                 f"{said} (the model is overloaded at the provider)",

@@ -23,7 +23,7 @@ from ollama_proxy.memory import Memory
 from ollama_proxy.pool import KeyPool, PoolRules
 from ollama_proxy.providers import Provider, known_models, load
 from ollama_proxy.refresh import Refresh
-from ollama_proxy.routing import Router
+from ollama_proxy.routing import Router, Target
 from ollama_proxy.secret import Scrubber, Secret
 from ollama_proxy.server import anthropic_api, library_api, ollama_api, openai_api, own_api, responses_api
 from ollama_proxy.server.access import Access, HostCheck, Origins
@@ -149,6 +149,10 @@ def _services(settings: Settings, lasting: Lasting, channels: dict[str, Channel]
         model = catalog.find(provider, model_id)
         return None if model is None else model.id
 
+    def successor(target: Target) -> str | None:
+        heir = catalog.successor(target.provider, target.model_id)
+        return None if heir is None else f"{target.provider}:{heir}"
+
     off = {p.name: p.keys_variable for p in load().values() if p.name not in channels and not p.keyless}
     router = Router(channels, off, canonical, library.source, settings.fallbacks)
     catalog.on_change = library.on_change = router.forget
@@ -156,6 +160,7 @@ def _services(settings: Settings, lasting: Lasting, channels: dict[str, Channel]
         channels,
         router.targets,
         lambda target: catalog.describe(target.provider, target.model_id),
+        successor,
         lasting.upstream,
         lasting.clock,
         lasting.journal,
