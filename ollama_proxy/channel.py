@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping
 
 from ollama_proxy.outcome import Outcome
@@ -10,30 +11,63 @@ from ollama_proxy.pool import KeyPool, Lease
 from ollama_proxy.providers import Provider
 from ollama_proxy.types import Headers
 
-__all__ = ["Channel", "Line"]
+__all__ = ["Channel", "Line", "Place"]
+
+
+class Place:
+    """One request's place in a line."""
+
+    __slots__ = ("_woken",)
+
+    def __init__(self) -> None:
+        self._woken: asyncio.Future[None] | None = None
+
+    async def pause(self, seconds: float) -> None:
+        """Until somebody wakes it, `seconds` at most. (`asyncio.wait_for` may swallow a cancellation before 3.12.)"""
+        loop = asyncio.get_running_loop()
+        self._woken = loop.create_future()
+        timer = loop.call_later(max(0.0, seconds), self.wake)
+        try:
+            await self._woken
+        finally:
+            timer.cancel()
+            self._woken = None
+
+    def wake(self) -> None:
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
 
 
 class Line:
-    """Requests that wait for a key of one model, first come, first served."""
+    """Requests that wait for a key of one model, first come, first served; who asks in vain keeps the first place."""
 
-    __slots__ = ("_changed", "turn", "waiting")
+    __slots__ = ("_places",)
 
     def __init__(self) -> None:
-        self.turn = asyncio.Lock()
-        self.waiting = 0
-        self._changed: asyncio.Event = asyncio.Event()
+        self._places: deque[Place] = deque()
 
-    async def pause(self, seconds: float) -> None:
-        """Until a key came back, `seconds` at most."""
-        self._changed.clear()
-        try:
-            await asyncio.wait_for(self._changed.wait(), max(0.0, seconds))
-        except asyncio.TimeoutError:
-            return
+    @property
+    def waiting(self) -> int:
+        return len(self._places)
+
+    def join(self) -> Place:
+        """A place at the end."""
+        place = Place()
+        self._places.append(place)
+        return place
+
+    def is_first(self, place: Place) -> bool:
+        return self._places[0] is place
+
+    def leave(self, place: Place) -> None:
+        """The next one moves up."""
+        self._places.remove(place)
+        self.wake()
 
     def wake(self) -> None:
-        """A key came back: whoever is first looks again."""
-        self._changed.set()
+        """A key came back, or the line has moved: whoever is first looks again."""
+        if self._places:
+            self._places[0].wake()
 
 
 class Channel:
@@ -74,17 +108,18 @@ class Channel:
         for line in self._lines.values():
             line.wake()
 
-    def line(self, model_id: str) -> Line:
-        """The line for one model; made when first needed."""
-        return self._lines.setdefault(model_id, Line())
-
     def waiting(self, model_id: str) -> int:
         """How many requests wait for a key of this model."""
         line = self._lines.get(model_id)
         return line.waiting if line is not None else 0
 
-    def leave(self, model_id: str) -> None:
-        """Forgets a line that nobody stands in: model names come from clients."""
-        line = self._lines.get(model_id)
-        if line is not None and line.waiting == 0:
+    def line(self, model_id: str) -> Line:
+        """The line for one model; made when first needed."""
+        return self._lines.setdefault(model_id, Line())
+
+    def leave(self, model_id: str, place: Place) -> None:
+        """Gives a place up, and forgets a line that nobody stands in: model names come from clients."""
+        line = self._lines[model_id]
+        line.leave(place)
+        if not line.waiting:
             del self._lines[model_id]

@@ -125,7 +125,6 @@ def _demo(settings: Settings) -> Iterator[str | None]:
 
 
 def _run(settings: Settings, texts: Texts, listener: socket.socket, demo_url: str | None, scrubber: Scrubber) -> None:
-    from ollama_proxy.http1.server import protocol_factory
     from ollama_proxy.server.assembly import server_limits
     from ollama_proxy.server.host import Host
     from ollama_proxy.server.proxy import Proxy
@@ -143,10 +142,15 @@ def _run(settings: Settings, texts: Texts, listener: socket.socket, demo_url: st
         # Signals are ours by now: whoever reads that we listen may stop us well.
         _show_start(proxy, texts)
 
-    protocol = protocol_factory(proxy.app, server_limits(settings))
-    Host(protocol, drain_s=settings.timeouts.drain_s, on_start=start, on_drain=proxy.drain, on_stop=proxy.stop).run_on(
-        listener
+    host = Host(
+        proxy.app,
+        server_limits(settings),
+        drain_s=settings.timeouts.drain_s,
+        on_start=start,
+        on_drain=proxy.drain,
+        on_stop=proxy.stop,
     )
+    host.run_on(listener)
 
 
 def _bind(settings: Settings, texts: Texts) -> socket.socket | None:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import msgspec
 
 from ollama_proxy.batches import in_batches
-from ollama_proxy.channel import Channel, Line
+from ollama_proxy.channel import Channel, Place
 from ollama_proxy.clock import Clock
 from ollama_proxy.errors import (
     ErrorInside,
@@ -82,8 +82,9 @@ class _Trip:
     progress: Progress
     record: Served
     patience_s: float
-    #: It has waited for its turn: the next key is its own.
-    first_in_line: bool = False
+    #: Where it stands in line for a key, and whether its turn has come.
+    place: Place | None = None
+    in_turn: bool = False
     answer: tuple[Headers, bytes] = field(default_factory=lambda: ([], b""))
     #: What broke the last attempt, where the provider did not say so itself.
     broke: UpstreamError | None = None
@@ -218,6 +219,12 @@ class Gateway:
         return able or targets
 
     async def _travel(self, trip: _Trip) -> tuple[Headers, bytes]:
+        try:
+            return await self._go_on(trip)
+        finally:
+            self._leave_line(trip)
+
+    async def _go_on(self, trip: _Trip) -> tuple[Headers, bytes]:
         event: Ended | Rest | None = None
         while True:
             full = trip.channel(self._channels).waiting(trip.target.model_id) >= self._limits.queue
@@ -233,7 +240,7 @@ class Gateway:
                 case Wait():
                     await asyncio.sleep(max(0.0, step.until - self._clock.now()))
                 case NextTarget():
-                    trip.first_in_line = False
+                    pass
                 case Fail():
                     raise self._verdict(trip, step)
 
@@ -242,13 +249,14 @@ class Gateway:
         channel, model_id = trip.channel(self._channels), trip.target.model_id
         group = channel.provider.group(model_id)
         now = self._clock.now()
-        if not trip.first_in_line and channel.waiting(model_id):
+        if not trip.in_turn and channel.waiting(model_id):
             # Others came first.
             return channel.pool.outlook(model_id, group, now)
-        trip.first_in_line = False
+        trip.in_turn = False
         lease = channel.pool.acquire(model_id, group, now, self._clock.rnd(), trip.progress.excluded)
         if isinstance(lease, Rest):
             return lease
+        self._leave_line(trip)
         outcome = await self._attempt(trip, channel, lease, first_content_s)
         if outcome.kind is Kind.OK:
             return None
@@ -258,27 +266,26 @@ class Gateway:
     async def _stand_in_line(self, trip: _Trip, until: float) -> None:
         """Returns when it is this request's turn and a key may be free, or when its patience ends."""
         channel, model_id = trip.channel(self._channels), trip.target.model_id
-        line = channel.line(model_id)
-        line.waiting += 1
-        came = self._clock.now()
-        try:
-            await asyncio.wait_for(self._turn(trip, channel, line, until), trip.patience_s)
-            trip.first_in_line = True
-        except asyncio.TimeoutError:
-            trip.first_in_line = True
-        finally:
-            line.waiting -= 1
-            channel.leave(model_id)
-            trip.patience_s = max(0.0, trip.patience_s - (self._clock.now() - came))
-
-    async def _turn(self, trip: _Trip, channel: Channel, line: Line, until: float) -> None:
-        model_id = trip.target.model_id
         group = channel.provider.group(model_id)
-        async with line.turn:
-            while (now := self._clock.now()) < until:
-                if channel.pool.eligible(model_id, group, now, trip.progress.excluded):
-                    return
-                await line.pause(until - now)
+        line = channel.line(model_id)
+        place = trip.place = trip.place or line.join()
+        came = now = self._clock.now()
+        end = came + trip.patience_s
+        while now < end:
+            soonest = end
+            if line.is_first(place):
+                if now >= until or channel.pool.eligible(model_id, group, now, trip.progress.excluded):
+                    break
+                soonest = min(until, end)
+            await place.pause(soonest - now)
+            now = self._clock.now()
+        trip.in_turn = True
+        trip.patience_s = max(0.0, end - now)
+
+    def _leave_line(self, trip: _Trip) -> None:
+        if trip.place is not None:
+            trip.channel(self._channels).leave(trip.target.model_id, trip.place)
+            trip.place = None
 
     # --- one attempt --------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from ollama_proxy.routing import without_latest
+from ollama_proxy.names import without_latest
 from ollama_proxy.types import Body
 
 __all__ = ["Library", "Recipe"]

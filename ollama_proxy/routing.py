@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ollama_proxy.errors import UnknownModel
+from ollama_proxy.names import split_name, without_latest
 
-__all__ = ["Router", "Target", "split_name", "without_latest"]
+__all__ = ["Router", "Target"]
 
-_LATEST = ":latest"
 #: Names whose targets are kept; they come from clients.
 _REMEMBERED = 1024
 
@@ -25,20 +25,6 @@ class Target:
 
     provider: str
     model_id: str
-
-
-def split_name(name: str) -> tuple[str, str]:
-    """(provider in lower case, the rest); the provider is "" where the name has no separator."""
-    ends = [i for i in (name.find(":"), name.find("/")) if i >= 0]
-    if not ends:
-        return "", name
-    end = min(ends)
-    return name[:end].lower(), name[end + 1 :]
-
-
-def without_latest(name: str) -> str:
-    """The name without one trailing `:latest`, in any letter case."""
-    return name[: -len(_LATEST)] if name.lower().endswith(_LATEST) else name
 
 
 class Router:

@@ -2,11 +2,13 @@
 
     cli, tools, screen                                     the terminal
       → server                                             who is let in, which route
-      → gateway, relay, channel, refresh, refusals         one request's way
+      → gateway, relay, channel, batches, refresh,         one request's way
+        refusals
       → plan, routing, pool, catalog, providers,           the parts: each does one thing and
         protocols, upstream, store, library, memory            knows none of the others
       → hub, wire, consequences, outcome, types,           the words that all of them share
-        settings, texts, errors, clock, secret, telemetry
+        settings, texts, errors, clock, names, secret,
+        telemetry
 
 Beside it: `http1` is a transport that knows nothing of ours, `simulator` a stand-in that knows nothing of the proxy.
 """
@@ -22,7 +24,7 @@ from pathlib import Path
 from tests.support.source import PACKAGE, Import, imports_of, modules, name_of, part_of, tree_of
 
 TERMINAL = {"cli", "tools", "screen", "__main__"}
-JOURNEY = {"gateway", "relay", "channel", "refresh", "refusals"}
+JOURNEY = {"gateway", "relay", "channel", "batches", "refresh", "refusals"}
 PARTS = {"plan", "routing", "pool", "catalog", "providers", "protocols", "upstream", "store", "library", "memory"}
 WORDS = {
     "hub",
@@ -34,6 +36,7 @@ WORDS = {
     "texts",
     "errors",
     "clock",
+    "names",
     "secret",
     "telemetry",
 }

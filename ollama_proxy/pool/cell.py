@@ -47,6 +47,7 @@ class Cell:
 
     __slots__ = (
         "cause",
+        "epoch",
         "exhausted",
         "fell_after",
         "home",
@@ -70,6 +71,8 @@ class Cell:
         self.name = name
         self.home = home
         self.until = -math.inf
+        #: The end of the rest by the wall clock, as others were told; None while nobody was.
+        self.epoch: float | None = None
         self.level = 0
         self.suspect = False
         self.exhausted = False
@@ -153,6 +156,7 @@ class Cell:
         self.ramp = 0
         if until > self.until:
             self.until = until
+            self.epoch = None
             self.exhausted = exhausted
             self.cause = cause
 

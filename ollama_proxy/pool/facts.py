@@ -29,7 +29,7 @@ __all__ = ["Fact", "apply_facts", "collect_facts", "merge_facts"]
 _LIFE = "life"
 _WORK = "work"
 _DEAD, _REVIVED, _WORKED, _COOLING, _EXHAUSTED = "dead", "revived", "worked", "cooling", "exhausted"
-#: Two clocks never agree quite; a difference this small is the same moment, or reports sent to and fro would creep.
+#: Two clocks never agree quite; a difference this small is the same moment.
 _SAME_MOMENT_S = 1.5
 
 
@@ -83,7 +83,7 @@ def _slot_facts(state: PoolState, slot: Slot, now: float, wall: float) -> Iterat
         yield life(_LIFE, slot.died_at, _DEAD)
     elif slot.revived_at is not None:
         yield life(_LIFE, slot.revived_at, _REVIVED)
-    for cell in (slot.own, *slot.account.cells()):
+    for cell in slot.account.cells() if slot.died_at is not None else (slot.own, *slot.account.cells()):
         fact = _rest_fact(state, fingerprint, cell, now, wall)
         if fact is not None:
             yield fact
@@ -93,10 +93,11 @@ def _rest_fact(state: PoolState, fingerprint: str, cell: Cell, now: float, wall:
     left = cell.until - now
     if left <= 0 or cell.cause is None or (not cell.exhausted and left < state.rules.memorable_s):
         return None
-    # Whole seconds keep a stored report the same from one look to the next; rounded up, it is never early.
-    until = float(math.ceil(wall + left))
+    # What was said once is said again, unless the clock was set; rounded up once, it is never early and never creeps.
+    if cell.epoch is None or abs(cell.epoch - (wall + left)) > _SAME_MOMENT_S:
+        cell.epoch = float(math.ceil(wall + left))
     word = _EXHAUSTED if cell.exhausted else _COOLING
-    return Fact(state.provider, fingerprint, cell.scope, cell.name, until, cell.level, word, cell.cause.value)
+    return Fact(state.provider, fingerprint, cell.scope, cell.name, cell.epoch, cell.level, word, cell.cause.value)
 
 
 # --- in -------------------------------------------------------------------------------------------------------------
@@ -135,6 +136,7 @@ def _apply_rest(state: PoolState, slot: Slot | None, fact: Fact, now: float, wal
     if cell is not None and now + left > cell.until + _SAME_MOMENT_S:
         cell.level = max(cell.level, min(fact.level, HIGHEST_LEVEL))
         state.rest(cell, now + left, cause, exhausted=fact.state == _EXHAUSTED)
+        cell.epoch = fact.moment
 
 
 def _believed_left(rules: PoolRules, cause: Kind, left: float) -> float:

@@ -14,7 +14,7 @@ from types import FrameType
 import uvicorn
 
 from ollama_proxy.errors import SettingsError
-from ollama_proxy.http1.server import HTTPServerProtocol
+from ollama_proxy.http1.server import Handler, HTTPServerProtocol, ServerLimits, protocol_factory
 
 __all__ = ["Host", "bind"]
 
@@ -48,12 +48,14 @@ def bind(host: str, port: int) -> socket.socket:
 class Host(uvicorn.Server):
     """One run of the server.
 
+    handler: serves the requests, within `limits`.
     on_start: awaited in the loop before the first connection is accepted; on_stop: after the last one is gone.
     """
 
     def __init__(
         self,
-        protocol: type[asyncio.Protocol],
+        handler: Handler,
+        limits: ServerLimits,
         *,
         drain_s: float,
         on_start: Callable[[], Awaitable[None]],
@@ -62,7 +64,7 @@ class Host(uvicorn.Server):
     ) -> None:
         config = uvicorn.Config(
             _no_application,
-            http=protocol,
+            http=protocol_factory(handler, limits),
             ws="none",
             lifespan="off",
             loop="auto",

@@ -63,7 +63,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _serve(args: argparse.Namespace) -> None:
-
     from ollama_proxy.simulator.simulator import Simulator
 
     simulator = Simulator(

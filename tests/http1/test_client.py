@@ -579,6 +579,7 @@ async def test_closing_the_client_sends_the_line_away() -> None:
         await client.close()
         ends = await asyncio.gather(*tasks, return_exceptions=True)
         assert [type(end) for end in ends[1:]] == [ConnectFailed, ConnectFailed]
+        assert len(upstream.visits) == 1
 
 
 @on_every_loop

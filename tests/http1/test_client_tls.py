@@ -135,6 +135,24 @@ async def test_a_handshake_that_stalls_costs_the_connect_timeout() -> None:
 
 
 @on_every_loop
+async def test_cancelling_a_handshake_closes_its_connection_at_once() -> None:
+    """F61: nobody waits for a connection that nobody wants."""
+    async with Upstream([stall()]) as upstream:
+        client = Client(ssl_context=trusting)
+        task = asyncio.create_task(post(client, Origin("https", "localhost", upstream.origin.port)))
+        visit = await upstream.visit(0)
+        while not visit.received:
+            await asyncio.sleep(0)
+        before = asyncio.get_running_loop().time()
+        task.cancel()
+        await visit.gone.wait()
+        assert asyncio.get_running_loop().time() - before < 0.25
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await client.close()
+
+
+@on_every_loop
 async def test_a_handshake_that_breaks_off_is_a_failed_connect() -> None:
     """Not a matter of trust: another try may help."""
     async with Upstream([reset()]) as upstream:

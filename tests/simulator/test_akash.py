@@ -8,7 +8,7 @@ from tests.support.sim_kit import chat, events, fetch, tool
 
 
 def test_plain_answer_has_an_empty_list_of_calls() -> None:
-    """vLLM says `tool_calls: []` where no tool is called (fixture 37)."""
+    """vLLM says `tool_calls: []` where no tool is called."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -21,7 +21,7 @@ def test_plain_answer_has_an_empty_list_of_calls() -> None:
 
 
 def test_first_piece_of_a_call_has_no_arguments() -> None:
-    """Id and name first, then arguments without id and type (fixture 38)."""
+    """Id and name first, then arguments without id and type."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -59,7 +59,7 @@ def test_usage_only_when_asked_for() -> None:
 
 
 def test_reasoning_has_its_own_field() -> None:
-    """`reasoning` or vLLM's template switch turn it on and off (fixture 39)."""
+    """`reasoning` or vLLM's template switch turn it on and off."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -74,7 +74,7 @@ def test_reasoning_has_its_own_field() -> None:
 
 
 def test_both_lists() -> None:
-    """AkashML's rich list, and the older gateway's bare one when told (fixture 43)."""
+    """AkashML's rich list, and the older gateway's bare one when told."""
 
     async def story() -> None:
         async with Simulator() as sim:

@@ -33,7 +33,7 @@ TOOL = {"role": "tool", "tool_call_id": "abcdefgh1", "content": "b"}
     ],
 )
 def test_extra_field_is_a_422_with_an_object_for_a_message(loc: list[Any], more: dict[str, Any]) -> None:
-    """`message` is an object with the place of the field (fixture 53)."""
+    """`message` is an object with the place of the field."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -80,7 +80,7 @@ def test_empty_tools_are_refused_as_a_bare_list() -> None:
     ],
 )
 def test_ids_and_order(code: str, messages: list[Any], text: str) -> None:
-    """Nine letters or digits, and roles in the order Mistral wants (fixtures 51, 52)."""
+    """Nine letters or digits, and roles in the order Mistral wants."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -104,7 +104,7 @@ def test_assistant_may_come_last_as_a_prefix() -> None:
 
 
 def test_calls_end_and_usage_share_a_chunk() -> None:
-    """Ids are nine letters or digits, there is no type (fixture 50)."""
+    """Ids are nine letters or digits, there is no type."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -121,7 +121,7 @@ def test_calls_end_and_usage_share_a_chunk() -> None:
 
 
 def test_reasoning_models_answer_in_lists() -> None:
-    """Thinking is a list of parts, then the content is a string again (fixture 57)."""
+    """Thinking is a list of parts, then the content is a string again."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -151,7 +151,7 @@ def test_plain_answer_has_null_calls_and_headers() -> None:
 
 
 def test_fill_in_the_middle() -> None:
-    """Answers are chat-shaped; foreign fields and a missing prompt are refused (fixture 56)."""
+    """Answers are chat-shaped; foreign fields and a missing prompt are refused."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -198,7 +198,7 @@ def test_tool_schemas_without_references(word: str) -> None:
 
 
 def test_list_or_its_absence() -> None:
-    """Mistral's list with abilities; the host that has none is a recorded answer (fixture 58)."""
+    """Mistral's list with abilities; the host that has none is a recorded answer."""
 
     async def story() -> None:
         async with Simulator() as sim:

@@ -30,7 +30,7 @@ REMOTE = {"role": "user", "content": [{"type": "image_url", "image_url": {"url":
     ],
 )
 def test_unknown_field_is_a_422(name: str, more: dict[str, Any]) -> None:
-    """Any field outside the documented list is refused, nested ones too (fixture 46)."""
+    """Any field outside the documented list is refused, nested ones too."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -57,7 +57,7 @@ def test_unknown_field_is_a_422(name: str, more: dict[str, Any]) -> None:
     ],
 )
 def test_values_that_cohere_refuses(more: dict[str, Any], message: str) -> None:
-    """Errors are flat, without an `error` object (fixture 44)."""
+    """Errors are flat, without an `error` object."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -69,7 +69,7 @@ def test_values_that_cohere_refuses(more: dict[str, Any], message: str) -> None:
 
 
 def test_plan_comes_before_the_call() -> None:
-    """Text first, then the call in pieces; usage on the chunk that ends (fixture 47)."""
+    """Text first, then the call in pieces; usage on the chunk that ends."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -85,7 +85,7 @@ def test_plan_comes_before_the_call() -> None:
 
 @pytest.mark.parametrize("root", ["/cohere/v1/models", "/v1/models"])
 def test_native_list_is_paged_and_keeps_the_retired(root: str) -> None:
-    """Its key is `models`, its id `name`; features may be null (fixture 49)."""
+    """Its key is `models`, its id `name`; features may be null."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -111,7 +111,7 @@ def test_native_list_is_paged_and_keeps_the_retired(root: str) -> None:
 
 
 def test_embeddings_take_three_fields() -> None:
-    """`dimensions` is refused, usage is there (fixture 84)."""
+    """`dimensions` is refused, usage is there."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -131,7 +131,7 @@ def test_embeddings_take_three_fields() -> None:
     ("key", "text"), [("k-rate-1", "20 API calls / minute"), ("k-day-1", "1000 API calls / month")]
 )
 def test_trial_limits_are_prose(key: str, text: str) -> None:
-    """Neither Retry-After nor a code, only words (fixture 45)."""
+    """Neither Retry-After nor a code, only words."""
 
     async def story() -> None:
         async with Simulator() as sim:

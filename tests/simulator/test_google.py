@@ -30,7 +30,7 @@ def refused(body: dict[str, Any], *wanted: str) -> None:
 
 
 def test_errors_are_a_list_with_one_object() -> None:
-    """The compat endpoint wraps its errors in a list; a bad key is a 400 (fixture 12)."""
+    """The compat endpoint wraps its errors in a list; a bad key is a 400."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -46,7 +46,7 @@ def test_errors_are_a_list_with_one_object() -> None:
     "extra", [{"headers": {"x-goog-api-key": "another"}}, {"path": "/chat/completions?key=another"}]
 )
 def test_two_credentials_are_refused(extra: dict[str, Any]) -> None:
-    """Bearer and x-goog-api-key (or ?key=) together are a 400 (fixture 15)."""
+    """Bearer and x-goog-api-key (or ?key=) together are a 400."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -58,7 +58,7 @@ def test_two_credentials_are_refused(extra: dict[str, Any]) -> None:
 
 
 def test_one_line_for_each_unknown_name() -> None:
-    """Every unknown field has its own line, nested ones with their place (fixture 16)."""
+    """Every unknown field has its own line, nested ones with their place."""
     body = chat("google", seed=1, top_k=2, frequency_penalty=0.1)
     body["messages"].append({"role": "assistant", "content": "a", "reasoning_content": "b"})
     refused(
@@ -86,7 +86,7 @@ def test_one_line_for_each_unknown_name() -> None:
     ],
 )
 def test_schema_beyond_the_subset_is_refused(schema: dict[str, Any], message: str) -> None:
-    """Only a part of OpenAPI's schema words is understood (fixture 17)."""
+    """Only a part of OpenAPI's schema words is understood."""
     refused(chat("google", tools=[{"type": "function", "function": {"name": "f", "parameters": schema}}]), message)
 
 
@@ -133,7 +133,7 @@ def test_answers_must_follow_their_calls() -> None:
 
 
 def test_usage_grows_on_every_chunk() -> None:
-    """Each chunk carries usage; the last one has the sums of the plain answer (fixture 1)."""
+    """Each chunk carries usage; the last one has the sums of the plain answer."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -151,7 +151,7 @@ def test_usage_grows_on_every_chunk() -> None:
 
 
 def test_newer_models_call_one_by_one_and_sign_the_first() -> None:
-    """Two calls come in two chunks, without index; only the first is signed (fixture 2)."""
+    """Two calls come in two chunks, without index; only the first is signed."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -169,7 +169,7 @@ def test_newer_models_call_one_by_one_and_sign_the_first() -> None:
 
 
 def test_older_models_give_all_calls_index_zero() -> None:
-    """2.5 sends both in one chunk with index 0, no id, and says stop (fixture 3)."""
+    """2.5 sends both in one chunk with index 0, no id, and says stop."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -183,7 +183,7 @@ def test_older_models_give_all_calls_index_zero() -> None:
 
 
 def test_message_with_calls_has_no_content() -> None:
-    """The key is absent, not null (fixture 4)."""
+    """The key is absent, not null."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -194,7 +194,7 @@ def test_message_with_calls_has_no_content() -> None:
 
 
 def test_thoughts_are_inline_with_cut_tags() -> None:
-    """Thoughts asked for come inside content, the tags cut, and count in the total only (fixture 5)."""
+    """Thoughts asked for come inside content, the tags cut, and count in the total only."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -221,7 +221,7 @@ def turns(call: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_signature_must_come_back() -> None:
-    """Since Gemini 3 a call without its signature is refused, its own or the stand-in is taken (fixture 6)."""
+    """Since Gemini 3 a call without its signature is refused, its own or the stand-in is taken."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -252,7 +252,7 @@ def test_signature_survives_a_restart_of_the_simulator() -> None:
 
 
 def test_day_limit_lies_about_its_wait() -> None:
-    """The quota id says PerDay and the delay says seconds (fixture 9)."""
+    """The quota id says PerDay and the delay says seconds."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -268,7 +268,7 @@ def test_day_limit_lies_about_its_wait() -> None:
 
 
 def test_compat_list_has_prefixes_and_more_than_chat_models() -> None:
-    """Ids begin with models/, and some are for speech or images (fixture 20)."""
+    """Ids begin with models/, and some are for speech or images."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -309,7 +309,7 @@ def test_native_list_takes_only_its_own_header(root: str) -> None:
 
 
 def test_embeddings_have_no_usage() -> None:
-    """One vector for each input, of the model's length or the asked one (fixture 84)."""
+    """One vector for each input, of the model's length or the asked one."""
 
     async def story() -> None:
         async with Simulator() as sim:

@@ -20,7 +20,7 @@ class FrozenClock:
 
 
 def test_comments_stand_before_and_between() -> None:
-    """Comments prove life; usage comes on one more chunk with an empty delta (fixture 21)."""
+    """Comments prove life; usage comes on one more chunk with an empty delta."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -39,7 +39,7 @@ def test_comments_stand_before_and_between() -> None:
 
 
 def test_later_pieces_of_a_call_have_null_id_and_name() -> None:
-    """Only the first piece names the call; the end is said twice (fixture 23)."""
+    """Only the first piece names the call; the end is said twice."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -58,7 +58,7 @@ def test_later_pieces_of_a_call_have_null_id_and_name() -> None:
 
 
 def test_reasoning_is_said_in_two_fields() -> None:
-    """`reasoning` and `reasoning_details` carry the same text (fixture 24)."""
+    """`reasoning` and `reasoning_details` carry the same text."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -74,7 +74,7 @@ def test_reasoning_is_said_in_two_fields() -> None:
 
 
 def test_limits_name_their_reset_in_milliseconds() -> None:
-    """Minute: headers and metadata agree, 40 s ahead; day: the next midnight UTC (fixtures 28, 29)."""
+    """Minute: headers and metadata agree, 40 s ahead; day: the next midnight UTC."""
 
     async def story() -> None:
         async with Simulator(clock=FrozenClock()) as sim:
@@ -101,7 +101,7 @@ def test_limits_name_their_reset_in_milliseconds() -> None:
     ],
 )
 def test_models_are_asked_only_for_what_they_can(more: dict[str, Any], message: str) -> None:
-    """Tools or images for a model without them are a 404 (fixture 33)."""
+    """Tools or images for a model without them are a 404."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -113,7 +113,7 @@ def test_models_are_asked_only_for_what_they_can(more: dict[str, Any], message: 
 
 
 def test_list_is_public_and_the_key_is_asked_elsewhere() -> None:
-    """A bad key still sees the models; /key tells the truth about it (fixtures 31, 36)."""
+    """A bad key still sees the models; /key tells the truth about it."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -137,7 +137,7 @@ def test_list_is_public_and_the_key_is_asked_elsewhere() -> None:
 
 
 def test_error_in_the_middle_names_the_model() -> None:
-    """A chunk with an error beside its choice, then the end mark (fixtures 25, 26)."""
+    """A chunk with an error beside its choice, then the end mark."""
 
     async def story() -> None:
         async with Simulator() as sim:

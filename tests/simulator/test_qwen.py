@@ -33,7 +33,7 @@ from tests.support.sim_kit import chat, events, fetch, tool
     ],
 )
 def test_values_that_dashscope_refuses(more: dict[str, Any], message: str) -> None:
-    """Each is a 400 with a request id beside it (fixture 61)."""
+    """Each is a 400 with a request id beside it."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -57,7 +57,7 @@ def test_commercial_models_think_without_a_stream() -> None:
 
 
 def test_content_is_null_while_it_thinks() -> None:
-    """Then reasoning_content is null; usage comes in a chunk of its own when asked for (fixture 60)."""
+    """Then reasoning_content is null; usage comes in a chunk of its own when asked for."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -74,7 +74,7 @@ def test_content_is_null_while_it_thinks() -> None:
 
 
 def test_later_pieces_of_a_call_are_empty_texts() -> None:
-    """Ids and names become "", the last arguments null (fixture 59)."""
+    """Ids and names become "", the last arguments null."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -109,7 +109,7 @@ def test_ten_inputs_at_most() -> None:
 
 
 def test_failure_in_the_middle_ends_without_a_mark() -> None:
-    """An error object and then nothing (fixture 64)."""
+    """An error object and then nothing."""
 
     async def story() -> None:
         async with Simulator() as sim:
@@ -121,7 +121,7 @@ def test_failure_in_the_middle_ends_without_a_mark() -> None:
 
 
 def test_minute_of_tokens_speaks_of_billing() -> None:
-    """The throttle looks like an empty purse (fixture 62)."""
+    """The throttle looks like an empty purse."""
 
     async def story() -> None:
         async with Simulator() as sim:

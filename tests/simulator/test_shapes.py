@@ -12,7 +12,7 @@ from ollama_proxy.simulator.shapes import ANYBODY, OWN, fill
 from tests.support.loops import play
 from tests.support.sim_kit import MODELS, SteadyClock, chat, events, fetch
 
-#: What the providers' facts list; a name that vanishes would go unseen otherwise.
+#: What must be there; a name that vanishes would go unseen otherwise.
 NAMES = {
     "google": "400-context 400-double-auth 400-location 400-missing-signature 400-unknown-name 403-disabled "
     "404-model 429 429-bare 429-day 429-limit0 429-tokens 500 503 bad-key chat chat-tools embeddings "
@@ -47,7 +47,7 @@ PATHS = {"embeddings": "/embeddings", "fim": "/fim/completions", "key": "/key"}
 
 @pytest.mark.parametrize("provider", NAMES)
 def test_nothing_is_missing(provider: str) -> None:
-    """Every exact shape of the providers' facts has its recorded answer."""
+    """Every answer that the providers are known to give has its recorded form."""
     assert set(NAMES[provider].split()) <= set(OWN.get(provider, ANYBODY))
 
 

@@ -82,10 +82,11 @@ class Told:
 
 
 class Kind(Protocol):
-    """One protocol."""
+    """One protocol. sdk_repeats: its official SDKs try again by themselves, and say so."""
 
     name: str
     path: str
+    sdk_repeats: bool
 
     def question(self, model: str, text: str) -> dict[str, Any]:
         """The least that this protocol asks with."""
@@ -96,6 +97,8 @@ class Kind(Protocol):
 
 class _Ollama:
     """Ollama's API. Its error is one text. question: the fields that ask; said: the part of a line that answers."""
+
+    sdk_repeats = False
 
     def __init__(
         self, name: str, path: str, question: Callable[[str], dict[str, Any]], said: Callable[..., dict[str, Any]]
@@ -142,6 +145,7 @@ class _OpenAI:
 
     name = "openai"
     path = "/v1/chat/completions"
+    sdk_repeats = True
 
     def question(self, model: str, text: str) -> dict[str, Any]:
         return {"model": model, **_one_message(text)}
@@ -177,6 +181,128 @@ class _OpenAI:
             told.finish = choice.get("finish_reason") or told.finish
 
 
+class _Anthropic:
+    """Anthropic's messages. Blocks come in order, each with a start and a stop; an error inside a stream is an event."""
+
+    name = "anthropic"
+    path = "/v1/messages"
+    sdk_repeats = True
+
+    def question(self, model: str, text: str) -> dict[str, Any]:
+        return {"model": model, "max_tokens": 1024, **_one_message(text)}
+
+    def read(self, told: Told, *, stream: bool) -> None:
+        if told.status != 200 or not stream:
+            said = json.loads(told.body.decode())
+            if not self._is_error(told, said):
+                for block in said["content"]:
+                    self._take(told, block)
+                self._end(told, said)
+                told.complete = told.ended and said["type"] == "message"
+            return
+        blocks: list[dict[str, Any]] = []
+        for event in map(json.loads, _events(told.body)):
+            assert not told.error, "nothing follows an error"
+            assert not told.complete, "nothing follows message_stop"
+            if not self._is_error(told, event):
+                self._event(told, event, blocks)
+
+    def _event(self, told: Told, event: dict[str, Any], blocks: list[dict[str, Any]]) -> None:
+        match event["type"]:
+            case "content_block_start":
+                assert event["index"] == len(blocks)
+                blocks.append({**event["content_block"], "json": ""})
+            case "content_block_delta":
+                assert event["index"] == len(blocks) - 1
+                self._delta(told, event["delta"], blocks[-1])
+            case "content_block_stop":
+                assert event["index"] == len(blocks) - 1
+                if blocks[-1]["type"] == "tool_use":
+                    told.calls.append((blocks[-1]["name"], json.loads(blocks[-1]["json"])))
+            case "message_delta":
+                self._end(told, {**event, **event["delta"]})
+            case "message_stop":
+                told.complete = told.ended and bool(told.finish)
+            case other:
+                assert other in ("message_start", "ping")
+
+    def _delta(self, told: Told, delta: dict[str, Any], block: dict[str, Any]) -> None:
+        if delta["type"] == "input_json_delta":
+            block["json"] += delta["partial_json"]
+        else:
+            self._take(told, {"type": block["type"], **{k: v for k, v in delta.items() if k != "type"}})
+
+    def _take(self, told: Told, block: dict[str, Any]) -> None:
+        if block["type"] == "tool_use":
+            told.calls.append((block["name"], block["input"]))
+        elif block["type"] == "thinking":
+            told.thinking += block.get("thinking", "")
+        else:
+            told.pieces += 1
+            told.text += block["text"]
+
+    def _end(self, told: Told, said: dict[str, Any]) -> None:
+        told.finish = said["stop_reason"]
+        told.usage = (said["usage"].get("input_tokens"), said["usage"].get("output_tokens"))
+
+    def _is_error(self, told: Told, said: dict[str, Any]) -> bool:
+        if said["type"] != "error":
+            return False
+        assert set(said["error"]) == {"type", "message"}
+        told.error = said["error"]["message"]
+        assert told.error
+        return True
+
+
+class _Responses:
+    """OpenAI's responses. An answer that fails within a stream is a `response.failed`."""
+
+    name = "responses"
+    path = "/v1/responses"
+    sdk_repeats = True
+
+    def question(self, model: str, text: str) -> dict[str, Any]:
+        return {"model": model, "input": text}
+
+    def read(self, told: Told, *, stream: bool) -> None:
+        if told.status != 200 or not stream:
+            said = json.loads(told.body.decode())
+            if set(said) == {"error"}:
+                assert set(said["error"]) == {"message", "type", "param", "code"}
+                told.error, told.code = said["error"]["message"], said["error"]["code"] or ""
+                return
+            self._whole(told, said)
+            told.pieces = 1
+            return
+        text = ""
+        for number, event in enumerate(map(json.loads, (e for e in _events(told.body)))):
+            assert event["sequence_number"] == number
+            assert not told.finish, "nothing follows the end"
+            if event["type"] == "response.output_text.delta":
+                text += event["delta"]
+                told.pieces += 1
+            elif event["type"] in ("response.completed", "response.incomplete", "response.failed"):
+                self._whole(told, event["response"])
+        assert told.error or not told.complete or told.text == text
+        told.text = text
+
+    def _whole(self, told: Told, response: dict[str, Any]) -> None:
+        told.finish = response["status"]
+        if response["status"] == "failed":
+            told.error = response["error"]["message"]
+            return
+        for item in response["output"]:
+            if item["type"] == "function_call":
+                told.calls.append((item["name"], json.loads(item["arguments"])))
+            elif item["type"] == "reasoning":
+                told.thinking += "".join(part["text"] for part in item["summary"])
+            else:
+                told.text += "".join(part["text"] for part in item["content"])
+        told.complete = told.ended
+        usage = response["usage"]
+        told.usage = usage and (usage["input_tokens"], usage["output_tokens"])
+
+
 def _events(body: bytes) -> list[str]:
     """The data of each event; whatever the line ends are."""
     text = body.decode().removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
@@ -207,6 +333,8 @@ KINDS: list[Kind] = [
     _Ollama("ollama-chat", "/api/chat", _one_message, lambda said: dict(said["message"])),
     _Ollama("ollama-generate", "/api/generate", lambda text: {"prompt": text}, _of_generate),
     _OpenAI(),
+    _Anthropic(),
+    _Responses(),
 ]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ollama_proxy.clock import Clock
-from ollama_proxy.simulator import Arrival, Header, Send, SimulatorThread, Status
+from ollama_proxy.simulator import Arrival, Chunk, Header, Send, SimulatorThread, Status
 from tests.support.running import RunningProxy
 
 __all__ = [
@@ -233,8 +233,8 @@ class World:
     def stream_with(self, *parts: Mapping[str, Any] | str, done: bool = True) -> None:
         """Providers answer with these chunks from now on; a text is sent as it is. done: with the end mark."""
         texts = [part if isinstance(part, str) else f"data: {json.dumps(part)}\n\n" for part in parts]
-        sends = [Send(text.encode()) for text in [*texts, *(["data: [DONE]\n\n"] if done else [])]]
-        self.sim.on(None, [Status(200), Header("content-type", "text/event-stream"), *sends], times=None)
+        pieces = [Chunk(text.encode()) for text in [*texts, *(["data: [DONE]\n\n"] if done else [])]]
+        self.sim.on(None, [Status(200), Header("content-type", "text/event-stream"), *pieces], times=None)
 
     @property
     def arrivals(self) -> list[Arrival]:

@@ -39,6 +39,7 @@ LEAST = {
 STUMBLES = (Kind.TRANSIENT, Kind.JUNK)
 rnds = st.sampled_from((0.0, 0.37, 0.999))
 kinds = st.sampled_from([*Kind, Kind.OK, Kind.OK, Kind.CANCELLED, Kind.TRANSIENT, Kind.CREDENTIAL, Kind.RATE])
+troubles = st.sampled_from([*Kind] + [Kind.CREDENTIAL, Kind.RATE, Kind.CALLER] * 3)
 
 
 @dataclass
@@ -221,7 +222,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     @rule(
         model=st.sampled_from(MODELS),
-        ends=st.lists(st.tuples(kinds, st.sampled_from(HINTS)), min_size=2, max_size=6),
+        ends=st.lists(st.tuples(troubles, st.sampled_from(HINTS)), min_size=2, max_size=6),
         alike=st.booleans(),
         rnd=rnds,
     )

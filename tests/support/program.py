@@ -65,6 +65,7 @@ class Program:
                 self.url = found[0]
             if "Ctrl-C" in line:
                 return self
+        self.__exit__(None, None, None)
         raise AssertionError(f"the program ended early:\n{self.output}")
 
     def stop(self, *signals: int) -> int:

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from ollama_proxy.clock import Clock
-from ollama_proxy.http1.server import protocol_factory
 from ollama_proxy.server.assembly import assemble, server_limits
 from ollama_proxy.server.host import Host, bind
 from ollama_proxy.server.proxy import Proxy
@@ -101,7 +100,8 @@ class RunningProxy:
                 self._ready.set()
 
             self._host = Host(
-                protocol_factory(self.proxy.app, replace(server_limits(self.settings), **self._server)),
+                self.proxy.app,
+                replace(server_limits(self.settings), **self._server),
                 drain_s=self.settings.timeouts.drain_s,
                 on_start=start,
                 on_drain=self.proxy.drain,

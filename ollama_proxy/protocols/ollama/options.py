@@ -118,12 +118,13 @@ def parse_think(value: Any) -> bool | str | None:
 
 
 def hub_think(think: bool | str | None) -> dict[str, Any]:
-    """The hub key for `think`: false is effort none, plain true is medium."""
+    """The hub keys for `think`: the effort (plain true is medium, false none), and `think` where thoughts are to show."""
     if think is None:
         return {}
-    if isinstance(think, str):
-        return {"reasoning_effort": think}
-    return {"reasoning_effort": "medium" if think else "none"}
+    if think is False:
+        return {"reasoning_effort": "none"}
+    # Some providers (Gemini) think at an effort but show their thoughts only when asked to.
+    return {"think": think, "reasoning_effort": "medium" if think is True else think}
 
 
 def hub_format(value: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import openai
@@ -54,8 +55,7 @@ def test_an_outage_is_not_fed(world: World, status: str) -> None:
         world.clock.travel(1)
     assert {answer.status for answer in told} <= {502, 503, 504}
     assert len(world.calls("cohere")) <= 1.2 * 120 + 10 + 12
-    quick = [answer for answer in told if answer.code == "upstream_unavailable" and "x-proxy-attempts" not in answer.headers]
-    assert quick
+    assert sum(answer.seconds < 0.01 for answer in told) > 60
     assert states(world, "cohere") == {"healthy"}
     world.sim.reset()
     world.clock.travel(15.1)
@@ -63,7 +63,7 @@ def test_an_outage_is_not_fed(world: World, status: str) -> None:
 
 
 @every_way
-@pytest.mark.parametrize("status", ["500", "502", "503", "504", "529", "408", "409", "425"])
+@pytest.mark.parametrize("status", ["500", "502", "503", "504", "408", "409", "425"])
 def test_a_hiccup_is_not_noticed(world: World, way: Way, status: str) -> None:
     """F16, F19: one bad status, then fine: served by a second attempt, and no key is blamed."""
     expected = world.ask(way, COHERE).text
@@ -251,22 +251,18 @@ def test_the_one_good_key_among_many_is_found(world: World, way: Way) -> None:
 
 @every_kind
 def test_an_empty_budget_makes_the_first_failure_the_answer(world: World, way: Way) -> None:
-    """F27, I12: no tokens, no repetition; they come back with time."""
-    world.sim.on("cohere", [Status(500), Send(b'{"message": "broken"}')], times=None)
-    while world.send("/api/keys").json["cohere"]["provider"]["retry_tokens"] >= 1:
-        world.ask(way, COHERE)
-        world.clock.travel(0.2)
-    world.sim.reset()
-    world.clock.travel(0)
-    world.sim.on("cohere", [Status(500), Send(b'{"message": "broken"}')], times=1)
-    before = len(world.calls("cohere"))
-    told = world.ask(way, COHERE)
-    assert told.status in (502, 503)
-    assert len(world.calls("cohere")) - before <= 1
+    """F27, I12: every other call stumbles, until nothing is left for repetitions; tokens come back with time."""
+    calls = itertools.count()
+    broken = [Status(500), Send(b'{"message": "broken"}')]
+    world.sim.on("cohere", lambda ask: broken if next(calls) % 2 == 0 else None)
+    told = [world.ask(way, COHERE) for _ in range(14)]
+    served = [answer.status == 200 for answer in told]
+    assert 10 <= served.index(False) <= 13
+    last = told[served.index(False)]
+    last.assert_refused(502)
+    assert world.send("/api/keys").json["cohere"]["provider"]["retry_tokens"] < 1.5
     world.clock.travel(60)
-    world.ask(way, COHERE).assert_ok()
-    world.sim.on("cohere", [Status(500), Send(b'{"message": "broken"}')], times=1)
-    world.ask(way, COHERE).assert_ok()
+    assert [world.ask(way, COHERE).status for _ in range(3)] == [200] * 3
 
 
 @every_way
@@ -274,8 +270,11 @@ def test_an_sdk_that_repeats_is_not_repeated_for(world: World, way: Way) -> None
     """F29: with `x-stainless-retry-count` a provider's fault is told at once; a key's fault is still no reason to fail."""
     world.sim.on("cohere", [Status(500), Send(b'{"message": "broken"}')], times=1)
     told = world.ask(way, COHERE, headers={"x-stainless-retry-count": "2"})
-    told.assert_refused(502)
-    assert len(world.calls("cohere")) == 1
+    if way.kind.sdk_repeats:
+        told.assert_refused(502)
+        assert len(world.calls("cohere")) == 1
+    else:
+        told.assert_ok()
     world.sim.on("cohere", limited(retry_after="9"), key="two", times=1)
     for _ in range(3):
         world.ask(way, COHERE, headers={"x-stainless-retry-count": "2"}).assert_ok()
@@ -285,9 +284,9 @@ def test_the_official_sdk_and_the_proxy_do_not_multiply(world: World, monkeypatc
     """F29: an SDK that repeats twice and a proxy that repeats make six calls at most, not twelve."""
     monkeypatch.setattr("openai._base_client.time.sleep", world.clock.travel)
     world.sim.on("cohere", [Status(500), Send(b'{"message": "broken"}')], times=None)
-    with openai.OpenAI(base_url=f"{world.proxy.url}/v1", api_key="any") as client:
-        with pytest.raises(openai.InternalServerError):
-            client.chat.completions.create(model=COHERE, messages=[{"role": "user", "content": "hi"}])
+    client = openai.OpenAI(base_url=f"{world.proxy.url}/v1", api_key="any")
+    with client, pytest.raises(openai.InternalServerError):
+        client.chat.completions.create(model=COHERE, messages=[{"role": "user", "content": "hi"}])
     assert 3 <= len(world.calls("cohere")) <= 6
 
 

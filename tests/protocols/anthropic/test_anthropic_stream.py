@@ -127,14 +127,13 @@ def test_line_separators_are_escaped() -> None:
 def test_text_is_told_at_once_and_commits() -> None:
     stream = open_stream()
     assert stream.feed(frame({"role": "assistant", "content": ""})) == b""
-    assert not stream.committed
+    before = stream.committed
     assert names(events(stream.feed(frame({"content": "Hi"})))) == [
         "message_start",
         "content_block_start",
         "content_block_delta",
     ]
-    assert stream.committed
-    assert (stream.progress, stream.usage) == (1, None)
+    assert (before, stream.committed, stream.progress, stream.usage) == (False, True, 1, None)
 
 
 def test_calls_are_told_once_the_reason_came() -> None:
