@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ollama_proxy.outcome import Outcome
 from ollama_proxy.pool import KeyPool, Lease
@@ -17,10 +17,15 @@ __all__ = ["Channel", "Line", "Place"]
 class Place:
     """One request's place in a line."""
 
-    __slots__ = ("_woken",)
+    __slots__ = ("_line", "_woken")
 
-    def __init__(self) -> None:
+    def __init__(self, line: Line) -> None:
+        self._line = line
         self._woken: asyncio.Future[None] | None = None
+
+    @property
+    def is_first(self) -> bool:
+        return self._line.first is self
 
     async def pause(self, seconds: float) -> None:
         """Until somebody wakes it, `seconds` at most. (`asyncio.wait_for` may swallow a cancellation before 3.12.)"""
@@ -37,37 +42,44 @@ class Place:
         if self._woken is not None and not self._woken.done():
             self._woken.set_result(None)
 
+    def leave(self) -> None:
+        """The next one moves up."""
+        self._line.leave(self)
+
 
 class Line:
     """Requests that wait for a key of one model, first come, first served; who asks in vain keeps the first place."""
 
-    __slots__ = ("_places",)
+    __slots__ = ("_on_empty", "_places")
 
-    def __init__(self) -> None:
+    def __init__(self, on_empty: Callable[[], object]) -> None:
         self._places: deque[Place] = deque()
+        self._on_empty = on_empty
 
     @property
     def waiting(self) -> int:
         return len(self._places)
 
+    @property
+    def first(self) -> Place:
+        return self._places[0]
+
     def join(self) -> Place:
         """A place at the end."""
-        place = Place()
+        place = Place(self)
         self._places.append(place)
         return place
 
-    def is_first(self, place: Place) -> bool:
-        return self._places[0] is place
-
     def leave(self, place: Place) -> None:
-        """The next one moves up."""
         self._places.remove(place)
-        self.wake()
+        if self._places:
+            self.wake()
+        else:
+            self._on_empty()
 
     def wake(self) -> None:
         """A key came back, or the line has moved: whoever is first looks again."""
-        if self._places:
-            self._places[0].wake()
+        self.first.wake()
 
 
 class Channel:
@@ -113,13 +125,9 @@ class Channel:
         line = self._lines.get(model_id)
         return line.waiting if line is not None else 0
 
-    def line(self, model_id: str) -> Line:
-        """The line for one model; made when first needed."""
-        return self._lines.setdefault(model_id, Line())
-
-    def leave(self, model_id: str, place: Place) -> None:
-        """Gives a place up, and forgets a line that nobody stands in: model names come from clients."""
-        line = self._lines[model_id]
-        line.leave(place)
-        if not line.waiting:
-            del self._lines[model_id]
+    def join_line(self, model_id: str) -> Place:
+        """The last place in the line for one model. A line that nobody stands in is forgotten: names are clients'."""
+        line = self._lines.get(model_id)
+        if line is None:
+            line = self._lines[model_id] = Line(lambda: self._lines.pop(model_id))
+        return line.join()

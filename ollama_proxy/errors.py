@@ -20,6 +20,7 @@
     │   ├── UpstreamUnreachable 502  no connection, TLS refused
     │   ├── UpstreamTimeout     504
     │   ├── UpstreamJunk        502  an answer that makes no sense
+    │   │   └── EmptyAnswer          one that ends well and says nothing
     │   ├── StreamInterrupted   502  a stream that stopped before its end
     │   └── ErrorInside         an error found inside a 200; never shown as such, the provider judges it first
     ├── Overloaded              503  our own limits
@@ -36,6 +37,7 @@ from ollama_proxy.texts import TEXTS
 __all__ = [
     "BadRequest",
     "ClientError",
+    "EmptyAnswer",
     "ErrorInside",
     "Forbidden",
     "InternalError",
@@ -218,6 +220,10 @@ class UpstreamJunk(UpstreamError):
     """An answer that makes no sense."""
 
     code = "upstream_bad_response"
+
+
+class EmptyAnswer(UpstreamJunk):
+    """An answer that ends well and says nothing, and no reason is given for it. The provider is at work all the same."""
 
 
 class StreamInterrupted(UpstreamError):

@@ -21,6 +21,7 @@ from ollama_proxy.batches import in_batches
 from ollama_proxy.channel import Channel, Place
 from ollama_proxy.clock import Clock
 from ollama_proxy.errors import (
+    EmptyAnswer,
     ErrorInside,
     InternalError,
     Overloaded,
@@ -48,6 +49,8 @@ __all__ = ["Gateway"]
 
 _log = logging.getLogger("ollama_proxy.gateway")
 _JSON = (b"content-type", b"application/json")
+#: Says nothing bad about anybody.
+_HEARD = Outcome(Kind.CALLER)
 _encode = msgspec.json.Encoder().encode
 #: Bytes of an error body that are looked at; no provider needs more to say no.
 _ERROR_BYTES = 256 * 1024
@@ -95,6 +98,13 @@ class _Trip:
 
     def channel(self, channels: Mapping[str, Channel]) -> Channel:
         return channels[self.target.provider]
+
+    def leave_line(self) -> None:
+        """Gives up its place, if it has one."""
+        self.in_turn = False
+        if self.place is not None:
+            self.place.leave()
+            self.place = None
 
 
 class Gateway:
@@ -222,7 +232,7 @@ class Gateway:
         try:
             return await self._go_on(trip)
         finally:
-            self._leave_line(trip)
+            trip.leave_line()
 
     async def _go_on(self, trip: _Trip) -> tuple[Headers, bytes]:
         event: Ended | Rest | None = None
@@ -240,7 +250,7 @@ class Gateway:
                 case Wait():
                     await asyncio.sleep(max(0.0, step.until - self._clock.now()))
                 case NextTarget():
-                    pass
+                    trip.leave_line()
                 case Fail():
                     raise self._verdict(trip, step)
 
@@ -252,11 +262,10 @@ class Gateway:
         if not trip.in_turn and channel.waiting(model_id):
             # Others came first.
             return channel.pool.outlook(model_id, group, now)
-        trip.in_turn = False
         lease = channel.pool.acquire(model_id, group, now, self._clock.rnd(), trip.progress.excluded)
         if isinstance(lease, Rest):
             return lease
-        self._leave_line(trip)
+        trip.leave_line()
         outcome = await self._attempt(trip, channel, lease, first_content_s)
         if outcome.kind is Kind.OK:
             return None
@@ -267,13 +276,12 @@ class Gateway:
         """Returns when it is this request's turn and a key may be free, or when its patience ends."""
         channel, model_id = trip.channel(self._channels), trip.target.model_id
         group = channel.provider.group(model_id)
-        line = channel.line(model_id)
-        place = trip.place = trip.place or line.join()
+        place = trip.place = trip.place or channel.join_line(model_id)
         came = now = self._clock.now()
         end = came + trip.patience_s
         while now < end:
             soonest = end
-            if line.is_first(place):
+            if place.is_first:
                 if now >= until or channel.pool.eligible(model_id, group, now, trip.progress.excluded):
                     break
                 soonest = min(until, end)
@@ -282,22 +290,19 @@ class Gateway:
         trip.in_turn = True
         trip.patience_s = max(0.0, end - now)
 
-    def _leave_line(self, trip: _Trip) -> None:
-        if trip.place is not None:
-            trip.channel(self._channels).leave(trip.target.model_id, trip.place)
-            trip.place = None
-
     # --- one attempt --------------------------------------------------------------------------------------------------
 
     async def _attempt(self, trip: _Trip, channel: Channel, lease: Lease, first_content_s: float) -> Outcome:
         record = trip.record
         record.attempts += 1
         record.provider, record.key = channel.name, lease.key.label
-        outcome = CANCELLED
+        outcome, trip.broke = CANCELLED, None
         try:
             outcome = await self._judged(trip, channel, lease, first_content_s)
         finally:
-            channel.give_back(lease, outcome, self._clock.now(), self._clock.rnd())
+            # Who says nothing is alive all the same: one odd prompt must not close the provider for everybody.
+            news = _HEARD if isinstance(trip.broke, EmptyAnswer) else outcome
+            channel.give_back(lease, news, self._clock.now(), self._clock.rnd())
             self._journal.attempted(channel.name, outcome.kind.value)
         return outcome
 
@@ -306,14 +311,13 @@ class Gateway:
         try:
             outcome = await self._call(trip, channel, lease, first_content_s)
         except ErrorInside as error:
-            reply = Reply(200, {}, error.payload)
-            outcome = channel.provider.classify(reply, lease.model, self._clock.wall())
-            trip.broke = None
+            outcome = self._refusal(channel, lease, Reply(200, {}, error.payload))
         except UpstreamError as error:
             kind = Kind.JUNK if isinstance(error, UpstreamJunk) else Kind.TRANSIENT
             outcome = Outcome(kind, error.message, code=error.code)
             trip.broke = error
         if outcome.said:
+            # Once more: in JSON a key may have been spelt with escapes.
             outcome = replace(outcome, said=self._scrubber.scrub_text(outcome.said))
         return outcome
 
@@ -332,8 +336,7 @@ class Gateway:
         )
         try:
             if reply.status != 200:
-                said = Reply(reply.status, reply.headers, await reply.read(_ERROR_BYTES))
-                return provider.classify(said, lease.model, self._clock.wall())
+                return self._refusal(channel, lease, Reply(reply.status, reply.headers, await reply.read(_ERROR_BYTES)))
             headers = self._headers(trip, prepared.dropped)
             tap = self._memory.tap(channel.name) if provider.remembers and "tools" in call.body else None
             renamer = Renamer(prepared.names) if prepared.names else None
@@ -349,6 +352,15 @@ class Gateway:
             reply.close()
         # A good answer may tell that it was the last one for a while.
         return provider.foresee(reply.headers, self._clock.wall())
+
+    def _refusal(self, channel: Channel, lease: Lease, reply: Reply) -> Outcome:
+        """What an answer means that did not serve; a key that it repeats is masked before anybody cuts the text."""
+        reply = replace(reply, body=self._scrubber.scrub(reply.body))
+        outcome = channel.provider.classify(reply, lease.model, self._clock.wall())
+        if outcome.kind is Kind.OK:
+            # A 206 with words in it, and the like.
+            return Outcome(Kind.JUNK, f"status {reply.status} is no answer to this", status=reply.status)
+        return outcome
 
     async def _relay(
         self,
@@ -398,7 +410,9 @@ class Gateway:
 
     def _verdict(self, trip: _Trip, fail: Fail) -> ProxyError:
         """What the client is told."""
-        title = self._channels[trip.targets[fail.target].provider].provider.title
+        provider = self._channels[trip.targets[fail.target].provider].provider
+        title = provider.title
+        trip.record.provider = trip.record.provider or provider.name
         said = fail.outcome.said if fail.outcome is not None else ""
         match fail.reason:
             case Reason.RESTING:

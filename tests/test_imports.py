@@ -5,7 +5,7 @@
       → gateway, relay, channel, batches, refresh,         one request's way
         refusals
       → plan, routing, pool, catalog, providers,           the parts: each does one thing and
-        protocols, upstream, store, library, memory            knows none of the others
+        protocols, upstream, store, library, memory        knows none of the others
       → hub, wire, consequences, outcome, types,           the words that all of them share
         settings, texts, errors, clock, names, secret,
         telemetry

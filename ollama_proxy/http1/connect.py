@@ -196,7 +196,9 @@ async def _connect_tcp(loop: asyncio.AbstractEventLoop, near: Origin, addresses:
     finally:
         for task in under_way:
             _abandon(task)
-    raise _renamed(error, near) if isinstance(error, OSError) else ConnectFailed(f"{near.host} has no address")
+    if isinstance(error, OSError):
+        raise _renamed(error, near) from error
+    raise error or ConnectFailed(f"the name {near.host} has no address")
 
 
 async def _connect_one(loop: asyncio.AbstractEventLoop, info: _Info) -> Connection:
@@ -232,17 +234,12 @@ async def _open_tunnel(connection: Connection, origin: Origin, proxy: Proxy) -> 
 async def _start_tls(
     loop: asyncio.AbstractEventLoop, bare: Connection, context: ssl.SSLContext, origin: Origin
 ) -> Connection:
-    """The connection inside TLS, on the transport of the bare one."""
+    """The connection inside TLS, on the transport of the bare one; start_tls closes that one if it fails."""
     transport, connection = bare.surrender(), Connection(loop)
-    secured = None
     try:
-        if transport is not None:
-            secured = await loop.start_tls(transport, connection, context, server_hostname=origin.host)
+        secured = transport and await loop.start_tls(transport, connection, context, server_hostname=origin.host)
     except OSError as error:
         raise _renamed(error, origin) from error
-    finally:
-        if secured is None and transport is not None:
-            transport.abort()
     if secured is None:
         raise ConnectFailed(f"{origin.host_and_port} closed the connection before the TLS handshake")
     connection.connection_made(secured)

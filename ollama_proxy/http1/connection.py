@@ -44,7 +44,12 @@ _NEVER = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long to wait, in seconds. connect_s covers name lookup, TCP, proxy and TLS together."""
+    """How long to wait, in seconds.
+
+    connect_s: name lookup, TCP, proxy and TLS together; where a cap on connections makes a request stand in line, as
+    long again for that. first_byte_s: from the end of the request to the whole head. idle_s: between two reads with
+    body bytes. write_idle_s: for the upstream to take some more of the request.
+    """
 
     connect_s: float = 5.0
     first_byte_s: float = 120.0
@@ -120,7 +125,7 @@ class Connection(asyncio.Protocol):
         The connection must be free. To give up: abort(), unless the future already has its Response (then close that).
         """
         transport = self._transport
-        if transport is None or self._state is not _FREE:
+        if transport is None or self._state is not _FREE or transport.is_closing():
             raise ConnectionLost("the connection was closed before use", sent_anything=False)
         self._state = _BUSY
         self._timeouts = timeouts

@@ -11,7 +11,6 @@ place waits in line (first come, first served) for a free connection or a place.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 
 from ollama_proxy.http1.connection import Connection
@@ -48,7 +47,7 @@ class Lane:
         self._free: dict[Connection, float] = {}  # since when; in that order
         self._open: set[Connection] = set()
         self._opening = 0
-        self._line: deque[asyncio.Future[Connection | None]] = deque()
+        self._line: dict[asyncio.Future[Connection | None], None] = {}  # an ordered set
         self._emptied: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
@@ -88,18 +87,18 @@ class Lane:
         Raises: TimedOut("connect") after patience_s; ConnectFailed if the client closes meanwhile.
         """
         ticket: asyncio.Future[Connection | None] = self._loop.create_future()
-        self._line.append(ticket)
+        self._line[ticket] = None
         try:
             await asyncio.wait((ticket,), timeout=patience_s)
         except asyncio.CancelledError:
             if ticket.done() and not ticket.cancelled():
                 self._give_back(ticket.result())
-            ticket.cancel()
             raise
+        finally:
+            self._line.pop(ticket, None)
         if ticket.cancelled():
             raise ConnectFailed("the client is closed")
         if not ticket.done():
-            ticket.cancel()
             raise TimedOut("connect", patience_s)
         return ticket.result()
 
@@ -124,7 +123,7 @@ class Lane:
 
     async def close(self) -> None:
         """End everything, in use or not, and wait for the sockets; who stands in line is sent away."""
-        for ticket in self._line:
+        while ticket := self._next_in_line():
             ticket.cancel()
         for connection in list(self._open):
             connection.fail(ConnectionLost("the client was closed", response_began=True))
@@ -159,11 +158,10 @@ class Lane:
             ticket.set_result(None)
 
     def _next_in_line(self) -> asyncio.Future[Connection | None] | None:
-        while self._line:
-            ticket = self._line.popleft()
-            if not ticket.done():
-                return ticket
-        return None
+        ticket = next(iter(self._line), None)
+        if ticket is not None:
+            del self._line[ticket]
+        return ticket
 
     def _give_back(self, connection: Connection | None) -> None:
         """What was handed to somebody who left in the same moment."""

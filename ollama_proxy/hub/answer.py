@@ -11,8 +11,17 @@ from typing import Any
 
 from ollama_proxy.errors import ErrorInside, StreamInterrupted, UpstreamJunk
 from ollama_proxy.hub.calls import CallAssembler, ToolCall
-from ollama_proxy.hub.chunk import Choice, Chunk, Delta, decode_chunk, raise_error_inside, text_of, thinking_of
-from ollama_proxy.hub.finish import ERROR, MALFORMED, map_finish
+from ollama_proxy.hub.chunk import (
+    Choice,
+    Chunk,
+    Delta,
+    decode_chunk,
+    raise_error_inside,
+    says_something,
+    text_of,
+    thinking_of,
+)
+from ollama_proxy.hub.finish import ERROR, MALFORMED, check_said, map_finish
 from ollama_proxy.hub.reader import StreamReader
 from ollama_proxy.hub.tags import TagSplitter
 
@@ -53,15 +62,16 @@ def bare_json(body: bytes) -> bytes | None:
     return None
 
 
-def read_answer(body: bytes, *, split_tags: bool = True) -> WholeAnswer:
+def read_answer(body: bytes, *, split_tags: bool = True, may_be_silent: bool = False) -> WholeAnswer:
     """The answer in this upstream body: JSON, with whitespace before it, or SSE.
 
-    Raises: ErrorInside for an error inside the 200, UpstreamJunk for a body that makes no sense, StreamInterrupted for
-    a stream where JSON was asked for that stopped before its end.
+    may_be_silent: see `finish.check_said`.
+    Raises: ErrorInside for an error inside the 200, UpstreamJunk for a body that makes no sense, EmptyAnswer,
+    StreamInterrupted for a stream where JSON was asked for that stopped before its end.
     """
     json = bare_json(body)
     if json is None:
-        return _read_events(body, split_tags)
+        return _read_events(body, StreamReader(split_tags=split_tags, may_be_silent=may_be_silent))
     chunk = decode_chunk(json)
     choice = first_choice(chunk, json)
     message = choice.message or choice.delta or Delta()
@@ -70,11 +80,14 @@ def read_answer(body: bytes, *, split_tags: bool = True) -> WholeAnswer:
     if split_tags:
         text, inline = _split(text)
         thinking += inline
+    said = says_something(message)
+    finish = _finish_of(choice, json, calls, empty=not said)
+    check_said(finish, said=said, may_be_silent=may_be_silent)
     return WholeAnswer(
         text=text,
         thinking=thinking,
         calls=calls,
-        finish=_finish_of(choice, json, calls, empty=not (text or thinking or calls)),
+        finish=finish,
         usage=chunk.usage if chunk.usage and isinstance(chunk.usage, dict) else None,
         logprobs=_tokens(choice.logprobs),
     )
@@ -125,8 +138,7 @@ def _tokens(logprobs: Any) -> list[dict[str, Any]] | None:
     return tokens if isinstance(tokens, list) else None
 
 
-def _read_events(body: bytes, split_tags: bool) -> WholeAnswer:
-    reader = StreamReader(split_tags=split_tags)
+def _read_events(body: bytes, reader: StreamReader) -> WholeAnswer:
     try:
         pieces = reader.feed(body) + reader.close()
     except StreamInterrupted as error:

@@ -21,6 +21,7 @@ __all__ = [
     "decode_chunk",
     "decode_strictly",
     "raise_error_inside",
+    "says_something",
     "text_of",
     "thinking_of",
 ]
@@ -37,6 +38,8 @@ class Delta(msgspec.Struct, gc=False):
     tool_calls: Any = None
     function_call: Any = None
     extra_content: Any = None
+    images: Any = None
+    audio: Any = None
 
 
 class Choice(msgspec.Struct, gc=False):
@@ -124,6 +127,21 @@ def raise_error_inside(chunk: Chunk, data: bytes) -> None:
                 raise ErrorInside(data)
     elif chunk.message or chunk.detail or chunk.object == "error":
         raise ErrorInside(data)
+
+
+def says_something(delta: Delta) -> bool:
+    """Whether there is anything in a delta or message that somebody may want: words, calls, pictures, sound."""
+    return bool(
+        delta.content
+        or delta.reasoning_content
+        or delta.reasoning
+        or delta.tool_calls
+        or delta.function_call
+        or delta.reasoning_details
+        or delta.refusal
+        or delta.images
+        or delta.audio
+    )
 
 
 def text_of(delta: Delta) -> str:

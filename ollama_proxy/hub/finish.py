@@ -1,4 +1,4 @@
-"""Owns what a provider's finish_reason means in OpenAI's words. Knows nothing else.
+"""Owns what a provider's finish_reason means in OpenAI's words, and which end needs words before it.
 
 Sources: Google AI for Developers (GenerateContentResponse, FinishReason), Cohere API reference (finish_reason), Mistral
 OpenAPI file (FinishReason), DeepSeek API reference (finish_reason), OpenRouter docs (finish reasons), read 2026-11;
@@ -8,7 +8,9 @@ OpenAI-compatible endpoint.
 
 from __future__ import annotations
 
-__all__ = ["ERROR", "MALFORMED", "OPENAI_REASONS", "map_finish"]
+from ollama_proxy.errors import EmptyAnswer
+
+__all__ = ["ERROR", "MALFORMED", "OPENAI_REASONS", "TELL_WHY", "check_said", "map_finish"]
 
 #: What map_finish says for a failure that the provider dressed as an end.
 ERROR = "error"
@@ -47,6 +49,21 @@ _PREFIXES = (
     ("blocklist", "content_filter"),
     ("spii", "content_filter"),
 )
+
+
+#: Ends that tell why nothing was said.
+TELL_WHY = frozenset({"length", "content_filter"})
+
+
+def check_said(finish: str | None, *, said: bool, may_be_silent: bool) -> None:
+    """Nothing, where the answer has said something or it is clear why not.
+
+    finish: as mapped; None where no reason came. may_be_silent: the question allows it: a gap in which nothing is
+    missing, a stop sequence that was met at once.
+    Raises: EmptyAnswer. Models of every provider do this now and then, and a second try nearly always helps.
+    """
+    if not (said or finish in TELL_WHY or (may_be_silent and finish is not None)):
+        raise EmptyAnswer("The model ended its answer without having said anything.")
 
 
 def map_finish(reason: str) -> str:

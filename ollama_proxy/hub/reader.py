@@ -15,10 +15,11 @@ from ollama_proxy.hub.chunk import (
     Delta,
     decode_chunk,
     raise_error_inside,
+    says_something,
     text_of,
     thinking_of,
 )
-from ollama_proxy.hub.finish import ERROR, MALFORMED, map_finish
+from ollama_proxy.hub.finish import ERROR, MALFORMED, check_said, map_finish
 from ollama_proxy.hub.intake import Intake, data_of
 from ollama_proxy.hub.tags import TagSplitter
 
@@ -54,6 +55,7 @@ class StreamReader:
         "_ended",
         "_finish",
         "_intake",
+        "_may_be_silent",
         "_split_tags",
         "_splitter",
         "began",
@@ -63,8 +65,10 @@ class StreamReader:
         "usage",
     )
 
-    def __init__(self, *, split_tags: bool = True) -> None:
+    def __init__(self, *, split_tags: bool = True, may_be_silent: bool = False) -> None:
+        """may_be_silent: see `finish.check_said`."""
         self._intake = Intake()
+        self._may_be_silent = may_be_silent
         self._calls = CallAssembler()
         self._split_tags = split_tags
         self._splitter = TagSplitter() if split_tags else None
@@ -89,7 +93,7 @@ class StreamReader:
     def feed(self, data: bytes) -> list[Piece]:
         """Pieces that are complete with these bytes, in order; [] when none is.
 
-        Raises: ErrorInside for an error inside the stream, UpstreamJunk for frames that make no sense.
+        Raises: ErrorInside for an error inside the stream, UpstreamJunk for frames that make no sense, EmptyAnswer.
         """
         pieces: list[Piece] = []
         try:
@@ -119,12 +123,13 @@ class StreamReader:
             self._take_rest(pieces)
             if not self._intake.spoke:
                 raise UpstreamJunk("The provider answered with an empty stream.")
-            if not self.began or (self._finish is None and not self.done):
-                raise StreamInterrupted("The provider's stream stopped before its end.")
+            if not self._ended:
+                if not self.began or self._finish is None:
+                    raise StreamInterrupted("The provider's stream stopped before its end.")
+                self._end(pieces)
         except UpstreamError:
             self.unsent = pieces
             raise
-        self._end(pieces)
         return pieces
 
     def _take_rest(self, pieces: list[Piece]) -> None:
@@ -176,7 +181,7 @@ class StreamReader:
             if text and self._split_tags and (self._splitter is not None or delta.extra_content):
                 text, inline = self._split(delta, text)
                 thinking += inline
-        elif delta.tool_calls or delta.function_call:
+        elif says_something(delta):
             self.began = True
             self.progress += 1
         tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
@@ -213,9 +218,9 @@ class StreamReader:
     def _end(self, pieces: list[Piece]) -> None:
         self._ended = True
         self._flush(pieces)
-        if self.began:
-            self.done = True
-            self._finish = self._finish or "stop"
+        check_said(self._finish, said=self.progress > 0, may_be_silent=self._may_be_silent)
+        self.done = True
+        self._finish = self._finish or "stop"
 
 
 def _is_thought(extra: Any) -> bool:

@@ -165,8 +165,8 @@ class Rules:
         elif not asked:
             out["stream_options"] = {"include_usage": True}  # the whole answer would have said it unasked
         ids = self._adapt_messages(model_id, out, names)
-        if isinstance(wanted, dict) and wanted.get("type") == "json_object":
-            _ask_for_json(out, self.json_hint)
+        if isinstance(wanted, dict):
+            _ask_for_json(out, wanted, self.json_hint)
         return Draft(out, _nameable(dropped), names.back, ids, stream)
 
     def _adapt_tools(self, out: Body, dropped: list[str], names: Names) -> None:
@@ -238,18 +238,34 @@ def _laid_over(table: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, An
     return join(table, {k: v for k, v in row.items() if k != "models"})
 
 
-def _ask_for_json(out: Body, hint: str) -> None:
-    """JSON mode is refused, or never ends, where the conversation does not hold the word."""
+def _ask_for_json(out: Body, wanted: Mapping[str, Any], hint: str) -> None:
+    """Says in words what `response_format` cannot say.
+
+    JSON mode is refused, or never ends, where the conversation does not hold the word. A schema is told where the model
+    takes none, else it would never hear of it.
+    """
     given = out.get("messages")
-    text = bytes(given) if isinstance(given, msgspec.Raw) else msgspec.json.encode(given)
     messages = plainly(given)
-    if b"json" in text.lower() or not isinstance(messages, list):
+    if not isinstance(messages, list):
         return
+    if wanted.get("type") == "json_schema":
+        if "response_format" in out:
+            return
+        hint = f"{hint} Fit it to this JSON schema: {_schema_text(wanted)}"
+    else:
+        text = bytes(given) if isinstance(given, msgspec.Raw) else msgspec.json.encode(given)
+        if b"json" in text.lower():
+            return
     first = messages[0] if messages else None
     if isinstance(first, dict) and first.get("role") == "system" and isinstance(first.get("content"), str):
         out["messages"] = [{**first, "content": f"{first['content']}\n\n{hint}"}, *messages[1:]]
     else:
         out["messages"] = [{"role": "system", "content": hint}, *messages]
+
+
+def _schema_text(wanted: Mapping[str, Any]) -> str:
+    holder = wanted.get("json_schema")
+    return msgspec.json.encode(holder.get("schema", {}) if isinstance(holder, Mapping) else {}).decode()
 
 
 def _clamped(value: Any, bounds: list[float]) -> float | None:

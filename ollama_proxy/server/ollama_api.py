@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ollama_proxy import OLLAMA_VERSION, __version__
-from ollama_proxy.errors import BadRequest, ProxyError, UnknownModel
+from ollama_proxy.errors import BadRequest, ProxyError
 from ollama_proxy.protocols import ollama
 from ollama_proxy.protocols.ollama import OllamaRequest, Place
 from ollama_proxy.server.routing_table import Route
@@ -103,7 +103,7 @@ class _Ollama:
         asked = ollama.parse_show(visit.body)
         listed = self._services.find(asked)
         if listed is None:
-            raise self._unknown(Place.SHOW, asked)
+            raise self._services.unknown(Place.SHOW, asked)
         user_agent = visit.request.headers.get(b"user-agent", b"").decode("latin-1")
         visit.respond(200, _JSON, ollama.render_show(listed, asked, user_agent))
 
@@ -136,12 +136,3 @@ class _Ollama:
             raise ollama.parse_web(visit.body, what)
 
         return endpoint
-
-    # --- names --------------------------------------------------------------------------------------------------------
-
-    def _unknown(self, place: Place, asked: str) -> ProxyError:
-        try:
-            self._services.router.targets(asked)
-        except UnknownModel as error:
-            return ollama.told_as(place, asked, error)
-        raise AssertionError("the model is known")

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from ollama_proxy.clock import Clock
-from ollama_proxy.errors import UnknownModel
 from ollama_proxy.protocols import openai
+from ollama_proxy.protocols.ollama import Listed, Place
 from ollama_proxy.server.routing_table import Route
 from ollama_proxy.server.services import Services
 from ollama_proxy.server.visit import Visit
@@ -27,6 +27,7 @@ def routes(services: Services) -> list[Route]:
         Route(("POST",), "/v1/chat/completions", api.call(openai.parse_chat)),
         Route(("POST",), "/v1/completions", api.call(openai.parse_completions)),
         Route(("POST",), "/v1/embeddings", api.call(openai.parse_embeddings)),
+        Route(("POST",), "/v1/audio/transcriptions", api.transcription),
         Route(("GET",), "/v1/models", api.models),
         Route(("GET",), "/v1/models/*", api.model),
     ]
@@ -46,13 +47,22 @@ class _OpenAI:
 
         return endpoint
 
+    def transcription(self, visit: Visit) -> None:
+        model = openai.parse_transcription(visit.body, visit.request.headers.get(b"content-type", b""))
+        self._services.router.targets(model)
+        raise openai.refuse_transcription(model)
+
     def models(self, visit: Visit) -> None:
-        visit.respond(200, [_JSON], openai.render_models(listed.model for listed in self._services.all_listed()))
+        visit.respond(200, [_JSON], openai.render_models(map(_entry, self._services.all_listed())))
 
     def model(self, visit: Visit) -> None:
         asked = unquote(visit.tail)
-        target = self._services.router.targets(asked)[0]
-        model = self._services.describe(target)
-        if not model.listed:
-            raise UnknownModel(f"model '{asked}' not found")
-        visit.respond(200, [_JSON], openai.render_model(model, asked))
+        services = self._services
+        listed = services.find(asked)
+        if listed is None or listed.name not in {one.name for one in services.all_listed()}:
+            raise services.unknown(Place.SHOW, asked)
+        visit.respond(200, [_JSON], openai.render_model(_entry(listed)._replace(name=asked)))
+
+
+def _entry(listed: Listed) -> openai.Entry:
+    return openai.Entry(listed.name, listed.model, int(listed.modified_at))

@@ -11,10 +11,10 @@ import msgspec
 from ollama_proxy.catalog import Catalog
 from ollama_proxy.channel import Channel
 from ollama_proxy.clock import Clock
-from ollama_proxy.errors import UnknownModel
+from ollama_proxy.errors import ProxyError, UnknownModel
 from ollama_proxy.gateway import Gateway
 from ollama_proxy.library import Library, Recipe
-from ollama_proxy.protocols.ollama import Listed, Made, digest_of
+from ollama_proxy.protocols.ollama import Listed, Made, Place, digest_of, told_as, unknown_model
 from ollama_proxy.routing import Router, Target
 from ollama_proxy.server.shelf import Shelf
 from ollama_proxy.server.visit import Visit
@@ -61,7 +61,7 @@ class Services:
         )
 
     def all_listed(self) -> list[Listed]:
-        """Everything that can be asked for: made names, then the providers' models, without those that were deleted."""
+        """Everything that can be asked for, newest first: made names, the providers' models but for the deleted ones."""
         library = self.library
         made = []
         for name in library.names():
@@ -72,7 +72,8 @@ class Services:
         models = [model for model in self.catalog.all() if library.shows(model.name)]
         known = {model.name for model in models}
         kept = [t for name in library.kept() if name not in known and (t := self.target(name)) is not None]
-        return [*made, *(self.listed(m.name, m) for m in (*models, *map(self.describe, kept)))]
+        listed = [*made, *(self.listed(m.name, m) for m in (*models, *map(self.describe, kept)))]
+        return sorted(listed, key=lambda one: -int(one.modified_at))
 
     def target(self, name: str) -> Target | None:
         """What a caller's name stands for; None where nothing could be tried."""
@@ -88,6 +89,14 @@ class Services:
             return None
         model, recipe = self.describe(target), self.library.find(name)
         return self.listed(self.library.spelling(name) or model.name, model, recipe)
+
+    def unknown(self, place: Place, name: str) -> ProxyError:
+        """The error for a name that stands for nothing, or for nothing that our lists show."""
+        try:
+            self.router.targets(name)
+        except UnknownModel as error:
+            return told_as(place, name, error)
+        return unknown_model(place, name)
 
     def serve(self, call: Call, visit: Visit, protocol: str) -> Coroutine[Any, Any, None]:
         """A call through the gateway; a made name brings what it holds."""

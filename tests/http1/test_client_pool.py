@@ -8,6 +8,7 @@ import pytest
 
 from ollama_proxy.http1.client import ClientLimits, Timeouts
 from ollama_proxy.http1.connection import Connection
+from ollama_proxy.http1.faults import ConnectionLost
 from ollama_proxy.http1.pool import Lane
 from tests.support.fake_upstream import whole
 from tests.support.loops import play
@@ -55,6 +56,20 @@ def test_a_closed_connection_is_passed_over() -> None:
         new.eof_received()
         assert lane.take() is old
         await lane.close()
+
+    play(story())
+
+
+def test_nothing_is_written_to_a_transport_that_is_closing() -> None:
+    """The loop knows of the end, the connection not yet: a loss before anything was sent."""
+
+    async def story() -> None:
+        connection, transport = connect_in_memory()
+        transport.abort()
+        with pytest.raises(ConnectionLost) as caught:
+            connection.send(b"x", b"", Timeouts())
+        assert (caught.value.sent_anything, transport.written) == (False, b"")
+        await asyncio.sleep(0)
 
     play(story())
 

@@ -44,6 +44,15 @@ def test_a_burst_of_refusals_is_one_strike() -> None:
     assert (view.strikes, view.state) == (1, State.COOLING)
 
 
+def test_refusals_within_a_second_are_one_strike_even_when_the_provider_asks_for_less() -> None:
+    """A quarter of a second is no second opinion."""
+    pool, now = make_pool(1), START
+    for _ in range(5):
+        pool.release(take(pool, now), Outcome(Kind.CREDENTIAL, wait_s=0.1), now, 0.0)
+        now += 0.3
+    assert pool.snapshot(now)[0].strikes == 2
+
+
 def test_a_key_that_never_worked_is_dead_after_two_refusals() -> None:
     """Thirty seconds apart is enough for a key that nobody misses."""
     pool = make_pool(1)

@@ -51,7 +51,7 @@ def test_numbers_come_in_input_order() -> None:
     answer = json.loads(embed().face.render_answer(REPLY))
     assert [item["embedding"] for item in answer["data"]] == [[1, 0.1], [0.5, -0.25]]
     assert [item["index"] for item in answer["data"]] == [0, 1]
-    assert (answer["model"], answer["novel"], answer["usage"]["total_tokens"]) == ("up", 1, 2)
+    assert (answer["model"], answer["novel"], answer["usage"]["total_tokens"]) == ("google:embed", 1, 2)
     CreateEmbeddingResponse.model_validate(answer)
 
 

@@ -183,12 +183,12 @@ def test_models_are_listed_in_openais_shape() -> None:
             frozenset({Capability.TOOLS, Capability.COMPLETION}),
             context=9,
             max_output=8,
-            created=7,
             title="Gemini",
         ),
         Model("akash", "org/llama", frozenset({Capability.EMBEDDING}), embedding_length=3),
     ]
-    told = json.loads(openai.render_models(models))
+    entries = [openai.Entry(model.name, model, created) for model, created in zip(models, (7, 6), strict=True)]
+    told = json.loads(openai.render_models(entries))
     assert told == {
         "object": "list",
         "data": [
@@ -205,7 +205,7 @@ def test_models_are_listed_in_openais_shape() -> None:
             {
                 "id": "akash:org/llama",
                 "object": "model",
-                "created": 0,
+                "created": 6,
                 "owned_by": "proxy",
                 "capabilities": ["embedding"],
                 "embedding_length": 3,
@@ -217,7 +217,5 @@ def test_models_are_listed_in_openais_shape() -> None:
 
 def test_one_model_has_the_name_that_was_asked_for() -> None:
     """(C178)"""
-    assert (
-        json.loads(openai.render_model(Model("google", "gemini"), "Google/gemini:latest"))["id"]
-        == "Google/gemini:latest"
-    )
+    entry = openai.Entry("Google/gemini:latest", Model("google", "gemini"), 7)
+    assert json.loads(openai.render_model(entry))["id"] == "Google/gemini:latest"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
-from ollama_proxy.errors import ErrorInside, KeysResting, StreamInterrupted, UpstreamError, UpstreamJunk
+from ollama_proxy.errors import EmptyAnswer, ErrorInside, KeysResting, StreamInterrupted, UpstreamError, UpstreamJunk
 from ollama_proxy.protocols.openai.stream import ChatStream
 from tests.support.cuts import bytewise, cut_at, cut_points
 from tests.support.openai_kit import chances, frame, objects
@@ -41,7 +41,6 @@ SOUND = [
     "utf8",
     "separators",
     "done_without_finish",
-    "finish_only",
     "reasoning_only",
     "refusal",
     "legacy_function_call",
@@ -283,10 +282,36 @@ def test_everything_that_says_something_commits(delta: dict[str, Any]) -> None:
     assert (stream.committed, stream.progress) == (True, 1)
 
 
-def test_a_finish_commits_without_being_progress() -> None:
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_an_end_that_says_why_commits_without_being_progress(reason: str) -> None:
     stream = ChatStream(chances())
-    stream.feed(frame({}, "stop"))
+    stream.feed(frame({}, reason))
     assert (stream.committed, stream.progress) == (True, 0)
+    assert stream.finish() == DONE
+
+
+@pytest.mark.parametrize("end", [frame({}, "stop"), frame({}, "stop") + DONE, frame({}, "tool_calls"), DONE])
+def test_an_end_out_of_nothing_is_no_answer(end: bytes) -> None:
+    """Another attempt is still open, and the end is not sent. (F22)"""
+    stream = ChatStream(chances())
+    stream.feed(frame({"role": "assistant", "content": ""}))
+    stream.feed(end)
+    assert not stream.committed
+    with pytest.raises(EmptyAnswer):
+        stream.finish()
+
+
+def test_who_gave_a_stop_sequence_may_get_nothing() -> None:
+    stream = ChatStream(chances(), may_be_silent=True)
+    assert stream.feed(frame({}, "stop")) == frame({}, "stop")
+    assert stream.finish() == DONE
+
+
+@pytest.mark.parametrize("key", ["images", "audio"])
+def test_pictures_and_sound_are_an_answer(key: str) -> None:
+    stream = ChatStream(chances())
+    stream.feed(frame({"content": "", key: [{"x": 1}]}))
+    assert (stream.committed, stream.progress) == (True, 1)
 
 
 def test_a_torn_frame_is_never_sent() -> None:

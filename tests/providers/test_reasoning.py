@@ -231,3 +231,12 @@ def test_a_model_known_not_to_think_is_not_asked_to() -> None:
     prepared = prepare("qwen", "qwen-max", known=plain, reasoning_effort="high")
     assert "enable_thinking" not in prepared.body
     assert prepared.dropped == ("reasoning_effort",)
+
+
+def test_a_schema_that_cannot_be_sent_is_told_in_words() -> None:
+    """Else a model that always thinks would never hear of it."""
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}}
+    wanted = {"type": "json_schema", "json_schema": {"name": "schema", "schema": schema}}
+    sent = prepare("qwen", "qwq-plus", response_format=wanted)
+    assert "response_format" not in sent.body
+    assert '{"type":"object","properties":{"name":{"type":"string"}}}' in sent.body["messages"][0]["content"]

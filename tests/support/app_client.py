@@ -42,7 +42,9 @@ class Heard:
         text = self.body.decode()
         assert text.endswith("\n")
         # httpx splits lines at these too, so ollama-python and all that build on it would tear the line.
-        assert not any(mark in text for mark in ("\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"))
+        assert not any(
+            mark in text for mark in ("\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029")
+        )
         found = [json.loads(line) for line in text[:-1].split("\n")]
         assert all(type(line) is dict for line in found)
         return found

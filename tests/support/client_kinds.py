@@ -26,7 +26,6 @@ __all__ = [
     "every_kind",
     "every_stream",
     "every_way",
-    "ways",
 ]
 
 
@@ -141,7 +140,7 @@ def _of_generate(said: dict[str, Any]) -> dict[str, Any]:
 
 
 class _OpenAI:
-    """OpenAI's chat completions. Its error is an object of four keys; in a stream it comes alone, and no end follows."""
+    """OpenAI's chat completions. Its error is an object of four keys; in a stream it comes alone, without an end."""
 
     name = "openai"
     path = "/v1/chat/completions"
@@ -182,7 +181,7 @@ class _OpenAI:
 
 
 class _Anthropic:
-    """Anthropic's messages. Blocks come in order, each with a start and a stop; an error inside a stream is an event."""
+    """Anthropic's messages. Blocks come in order, each with start and stop; an error inside a stream is an event."""
 
     name = "anthropic"
     path = "/v1/messages"

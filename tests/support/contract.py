@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ollama_proxy.clock import Clock
-from ollama_proxy.simulator import Arrival, Chunk, Header, Send, SimulatorThread, Status
+from ollama_proxy.simulator import Arrival, Chunk, Header, Send, SimulatorThread, Sleep, Status
+from ollama_proxy.simulator.actions import Action
 from tests.support.running import RunningProxy
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "JSON",
     "NDJSON",
     "NO_TOOLS",
+    "PAUSE",
     "PLAIN",
     "Answer",
     "World",
@@ -44,6 +46,8 @@ EMBED = "google:gemini-embedding-001"
 JSON = "application/json; charset=utf-8"
 NDJSON = "application/x-ndjson"
 PROVIDERS = ("google", "openrouter", "akash", "cohere", "codestral", "qwen")
+#: Between two pieces that shall not arrive in one read.
+PAUSE = Sleep(0.05)
 #: A test that hangs is a failed test.
 PATIENCE_S = 20.0
 
@@ -159,6 +163,12 @@ def chunk(delta: Mapping[str, Any] | None = None, finish: str | None = None, **m
     return {"id": "up-1", "object": "chat.completion.chunk", "created": 7, "model": "up", "choices": choices, **more}
 
 
+def _step(part: Mapping[str, Any] | str | Action) -> Action:
+    if isinstance(part, Mapping):
+        part = f"data: {json.dumps(part)}\n\n"
+    return Chunk(part.encode()) if isinstance(part, str) else part
+
+
 class World:
     """A proxy, the providers before which it stands, and ways to ask it."""
 
@@ -230,11 +240,10 @@ class World:
         steps = [Status(200), Header("content-type", "application/json"), Send(json.dumps(body).encode())]
         self.sim.on(provider, steps, times=None)
 
-    def stream_with(self, *parts: Mapping[str, Any] | str, done: bool = True) -> None:
+    def stream_with(self, *parts: Mapping[str, Any] | str | Action, done: bool = True) -> None:
         """Providers answer with these chunks from now on; a text is sent as it is. done: with the end mark."""
-        texts = [part if isinstance(part, str) else f"data: {json.dumps(part)}\n\n" for part in parts]
-        pieces = [Chunk(text.encode()) for text in [*texts, *(["data: [DONE]\n\n"] if done else [])]]
-        self.sim.on(None, [Status(200), Header("content-type", "text/event-stream"), *pieces], times=None)
+        steps = [*map(_step, parts), *([_step("data: [DONE]\n\n")] if done else [])]
+        self.sim.on(None, [Status(200), Header("content-type", "text/event-stream"), *steps], times=None)
 
     @property
     def arrivals(self) -> list[Arrival]:

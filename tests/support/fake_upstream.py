@@ -76,16 +76,15 @@ class Visit(asyncio.Protocol):
             await self._arrived.wait()
 
     def _cut(self) -> bytes | None:
-        rest = bytes(self.received[self._taken :])
-        end = rest.find(b"\r\n\r\n")
+        end = self.received.find(b"\r\n\r\n", self._taken)
         if end < 0:
             return None
-        length = _LENGTH.search(rest[:end])
-        total = end + 4 + (int(length[1]) if length else 0)
-        if len(rest) < total:
+        length = _LENGTH.search(self.received[self._taken : end])
+        stop = end + 4 + (int(length[1]) if length else 0)
+        if len(self.received) < stop:
             return None
-        self._taken += total
-        return rest[:total]
+        start, self._taken = self._taken, stop
+        return bytes(self.received[start:stop])
 
     async def _play(self) -> None:
         for action in self._script:

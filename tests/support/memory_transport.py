@@ -35,6 +35,9 @@ class MemoryTransport(asyncio.Transport):
     def is_reading(self) -> bool:
         return self.reading
 
+    def is_closing(self) -> bool:
+        return self.aborted
+
     def abort(self) -> None:
         if not self.aborted:
             self.aborted = True

@@ -1,7 +1,7 @@
 """Typed readings of JSON, as the compiled clients do them: the first field that does not fit is an error.
 
-A shape is a type, a list with one shape, a mapping of the fields that are needed, or one of the words below. Fields that
-are not named are ignored, as serde, Swift's Codable, Jackson and zod do unless told otherwise.
+A shape is a type, a list with one shape, a mapping of the fields that are needed, or one of the words below. Fields
+that are not named are ignored, as serde, Swift's Codable, Jackson and zod do unless told otherwise.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ollama_proxy.errors import ProxyError, WrongMethod
+from ollama_proxy.errors import ProxyError
 from ollama_proxy.hub.retry_headers import retry_headers
 from ollama_proxy.types import Headers
 from ollama_proxy.wire.ndjson import quote
@@ -38,8 +38,6 @@ def error_body(error: ProxyError, request_id: str) -> bytes:
 def render_error(error: ProxyError, request_id: str) -> tuple[int, Headers, bytes]:
     """Status, headers and body of an answer that has not begun."""
     headers: Headers = [(b"content-type", b"application/json"), *retry_headers(error)]
-    if isinstance(error, WrongMethod):
-        headers.append((b"allow", error.allow.encode()))
     return error.status, headers, error_body(error, request_id)
 
 

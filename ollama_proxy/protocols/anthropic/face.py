@@ -44,7 +44,7 @@ class MessagesFace:
         Raises: ErrorInside, UpstreamJunk, StreamInterrupted.
         """
         terms = self._terms
-        answer = read_answer(reply)
+        answer = read_answer(reply, may_be_silent=terms.may_be_silent)
         calls = told_calls(answer.calls, answer.finish, terms.clock.rnd)
         said = [answer.text.encode("utf-8", "replace"), *(call.arguments for call in calls)]
         if not terms.hide_thinking:

@@ -53,8 +53,8 @@ def parse_messages(
         # Without it most providers do not say how many tokens it took.
         hub["stream_options"] = {"include_usage": True}
     message_id = make_hex_id("msg_", clock.rnd)
-    face = MessagesFace(Terms(model, clock, message_id, request_id, wish.hide, partial(estimate_prompt, hub)))
-    call = Call(Operation.CHAT, model, hub, face, stream, _needs(hub), is_sdk_retry(headers))
+    terms = Terms(model, clock, message_id, request_id, wish.hide, partial(estimate_prompt, hub), "stop" in hub)
+    call = Call(Operation.CHAT, model, hub, MessagesFace(terms), stream, _needs(hub), is_sdk_retry(headers))
     return call, left_out
 
 

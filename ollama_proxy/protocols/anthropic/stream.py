@@ -56,7 +56,7 @@ class MessageStream:
         self.progress = 0
         self.usage: Mapping[str, Any] | None = None
         self._terms = terms
-        self._reader = StreamReader()
+        self._reader = StreamReader(may_be_silent=terms.may_be_silent)
         self._started = False
         self._ended = False
         self._index = -1  # of the latest block

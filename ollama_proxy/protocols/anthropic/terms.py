@@ -16,6 +16,7 @@ class Terms:
 
     model: the caller's string. message_id: of the answer. request_id: told in errors. hide_thinking: the client wants
     to see no thoughts. estimate: about how many tokens the request has; asked for only where nobody counted.
+    may_be_silent: see `hub.finish.check_said`.
     """
 
     model: str
@@ -24,3 +25,4 @@ class Terms:
     request_id: str
     hide_thinking: bool
     estimate: Callable[[], int]
+    may_be_silent: bool = False

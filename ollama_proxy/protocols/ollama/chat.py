@@ -45,6 +45,7 @@ def parse_chat(body: bytes, clock: Clock, on_calls: OnCalls | None = None) -> Ol
         clock.now(),
         hide_thinking=think is False,
         logprobs=given.get("logprobs", False),
+        may_be_silent=bool(given.get("options", {}).get("stop")),
         on_calls=on_calls,
     )
     face = OllamaFace(Place.CHAT, terms, given.get("stream", True))

@@ -35,8 +35,9 @@ class OllamaFace:
 
     def render_answer(self, reply: bytes) -> bytes:
         """The one object for an upstream's whole answer."""
-        answer = read_answer(reply, split_tags=self.terms.split_tags)
-        name_calls(answer.calls, self.terms.clock.rnd)
+        terms = self.terms
+        answer = read_answer(reply, split_tags=terms.split_tags, may_be_silent=terms.may_be_silent)
+        name_calls(answer.calls, terms.clock.rnd)
         said = Said(
             text=quote(answer.text),
             thinking=quote(answer.thinking) if answer.thinking and not self.terms.hide_thinking else b"",

@@ -63,6 +63,7 @@ def parse_generate(body: bytes, clock: Clock, on_calls: OnCalls | None = None) -
         logprobs=given.get("logprobs", False),
         context=not given.get("raw"),
         split_tags=operation is not Operation.FIM,
+        may_be_silent=operation is Operation.FIM or bool(given.get("options", {}).get("stop")),
         on_calls=on_calls,
     )
     face = OllamaFace(Place.GENERATE, terms, given.get("stream", True))

@@ -52,7 +52,7 @@ class OllamaStream:
         self._shape = terms.shape
         self._stamp = Stamp(terms.model, terms.clock.wall)
         self._hide_thinking = terms.hide_thinking
-        self._reader = StreamReader(split_tags=terms.split_tags)
+        self._reader = StreamReader(split_tags=terms.split_tags, may_be_silent=terms.may_be_silent)
         self._moments = Moments(terms.started, opened=terms.clock.now())
         self._calls_told = 0
         self._ended = False

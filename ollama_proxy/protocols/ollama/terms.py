@@ -22,7 +22,7 @@ class Terms:
 
     model: the caller's string. started: monotonic seconds. hide_thinking: the client asked for no reasoning.
     logprobs: it asked for them. context: the last object carries an empty `context`. split_tags: `<think>` at the
-    start of the text is reasoning.
+    start of the text is reasoning. may_be_silent: see `hub.finish.check_said`.
     """
 
     shape: Shape
@@ -33,4 +33,5 @@ class Terms:
     logprobs: bool = False
     context: bool = False
     split_tags: bool = True
+    may_be_silent: bool = False
     on_calls: OnCalls | None = None

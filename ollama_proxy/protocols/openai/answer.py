@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ollama_proxy.hub.answer import bare_json, first_choice, read_answer
-from ollama_proxy.hub.chunk import Choice, decode_chunk, decode_strictly
+from ollama_proxy.hub.chunk import Choice, decode_chunk, decode_strictly, says_something
 from ollama_proxy.hub.convert import to_plain
 from ollama_proxy.hub.finish import OPENAI_REASONS
 from ollama_proxy.hub.intake import data_of
@@ -22,20 +22,24 @@ from ollama_proxy.wire.sse import Frames
 __all__ = ["pass_answer"]
 
 
-def pass_answer(reply: bytes, rnd: Callable[[], float]) -> bytes:
+def pass_answer(reply: bytes, rnd: Callable[[], float], *, may_be_silent: bool = False) -> bytes:
     """The chat.completion for the client.
 
-    Raises: ErrorInside for an error inside the 200, UpstreamJunk for a body that makes no sense, StreamInterrupted for
-    a stream in its place that stopped before its end.
+    may_be_silent: see `finish.check_said`.
+    Raises: ErrorInside for an error inside the 200, UpstreamJunk for a body that makes no sense, EmptyAnswer,
+    StreamInterrupted for a stream in its place that stopped before its end.
     """
     json = bare_json(reply)
     if json is None:
-        return _answer_of_events(reply, rnd)
+        return _answer_of_events(reply, rnd, may_be_silent=may_be_silent)
     chunk = decode_strictly(json)
     rewrite = chunk is None
     if chunk is None:
         chunk = decode_chunk(json)
     first_choice(chunk, json)
+    if not any(choice.message is not None and says_something(choice.message) for choice in chunk.choices or ()):
+        # Nearly never: whoever says nothing has to say why.
+        read_answer(json, split_tags=False, may_be_silent=may_be_silent)
     if rewrite or any(_may_be_broken(choice) for choice in chunk.choices or ()):
         return _mended(json, rnd, rewrite=rewrite)
     return json
@@ -75,9 +79,9 @@ def _mend(choice: dict[str, Any], json: bytes, rnd: Callable[[], float]) -> bool
     return changed
 
 
-def _answer_of_events(body: bytes, rnd: Callable[[], float]) -> bytes:
+def _answer_of_events(body: bytes, rnd: Callable[[], float], *, may_be_silent: bool) -> bytes:
     """One chat.completion for a stream that came where JSON was asked for."""
-    answer = read_answer(body, split_tags=False)
+    answer = read_answer(body, split_tags=False, may_be_silent=may_be_silent)
     message: dict[str, Any] = {"role": "assistant", "content": answer.text or (None if answer.calls else "")}
     if answer.thinking:
         message["reasoning_content"] = answer.thinking

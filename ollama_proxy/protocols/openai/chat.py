@@ -26,21 +26,22 @@ _NEEDS_TOOLS = frozenset({Capability.TOOLS})
 class ChatFace:
     """Chat completions for one request; implements `types.Face`."""
 
-    __slots__ = ("_rnd",)
+    __slots__ = ("_may_be_silent", "_rnd")
 
     stream_type = b"text/event-stream"
     answer_type = b"application/json"
 
-    def __init__(self, rnd: Callable[[], float]) -> None:
+    def __init__(self, rnd: Callable[[], float], *, may_be_silent: bool = False) -> None:
         self._rnd = rnd
+        self._may_be_silent = may_be_silent
 
     def open_stream(self) -> Stream:
         """A fresh pass-through stream."""
-        return ChatStream(self._rnd)
+        return ChatStream(self._rnd, may_be_silent=self._may_be_silent)
 
     def render_answer(self, reply: bytes) -> bytes:
         """The upstream's answer, mended only where OpenAI's schema is broken; see `pass_answer`."""
-        return pass_answer(reply, self._rnd)
+        return pass_answer(reply, self._rnd, may_be_silent=self._may_be_silent)
 
     def render_error(self, error: ProxyError) -> tuple[int, Headers, bytes]:
         """See `errors.render_error`."""
@@ -64,7 +65,7 @@ def parse_chat(body: bytes, headers: Mapping[bytes, bytes], clock: Clock) -> Cal
         operation=Operation.CHAT,
         model=model,
         body=fields,
-        face=ChatFace(clock.rnd),
+        face=ChatFace(clock.rnd, may_be_silent=not is_empty(fields.get("stop"))),
         stream=bool(stream),
         needs=_NO_NEEDS if is_empty(fields.get("tools")) else _NEEDS_TOOLS,
         sdk_retry=is_sdk_retry(headers),

@@ -1,7 +1,7 @@
 """Owns the old text completions of /v1/completions over chat and fill-in-the-middle, which is what upstreams have.
 
 A prompt becomes one user message; with a suffix it is filled in the middle. The answer is told as `text_completion`
-objects, reasoning left out: whoever completes code has no use for it.
+objects, reasoning left out: whoever completes code has no use for it. It may be empty: often nothing is missing.
 Source: OpenAI API reference, "Completions", read 2026-11.
 """
 
@@ -79,7 +79,7 @@ class CompletionFace:
 
         Raises: ErrorInside, UpstreamJunk, StreamInterrupted.
         """
-        answer = read_answer(reply)
+        answer = read_answer(reply, may_be_silent=True)
         whole = {**self._envelope(), "choices": [_choice(answer.text, answer.finish)]}
         if answer.usage is not None:
             whole["usage"] = answer.usage
@@ -106,7 +106,7 @@ class CompletionStream:
     def __init__(self, envelope: dict[str, Any], *, include_usage: bool) -> None:
         self._envelope = envelope
         self._include_usage = include_usage
-        self._reader = StreamReader()
+        self._reader = StreamReader(may_be_silent=True)
         self._unsent = b""
         self.committed = False
         self.progress = 0

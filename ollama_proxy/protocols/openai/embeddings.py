@@ -46,21 +46,22 @@ def parse_embeddings(body: bytes, headers: Mapping[bytes, bytes], _clock: Clock)
         operation=Operation.EMBEDDINGS,
         model=model,
         body=fields,
-        face=EmbeddingsFace(as_base64=encoding == "base64"),
+        face=EmbeddingsFace(model, as_base64=encoding == "base64"),
         needs=frozenset({Capability.EMBEDDING}),
         sdk_retry=is_sdk_retry(headers),
     )
 
 
 class EmbeddingsFace:
-    """Embeddings for one request; implements `types.Face`."""
+    """Embeddings for one request; implements `types.Face`. model: the caller's string, which the answer names."""
 
-    __slots__ = ("_as_base64",)
+    __slots__ = ("_as_base64", "_model")
 
     stream_type = b"application/json"
     answer_type = b"application/json"
 
-    def __init__(self, *, as_base64: bool = False) -> None:
+    def __init__(self, model: str, *, as_base64: bool = False) -> None:
+        self._model = model
         self._as_base64 = as_base64
 
     def open_stream(self) -> Stream:
@@ -69,14 +70,14 @@ class EmbeddingsFace:
 
     def render_answer(self, reply: bytes) -> bytes:
         """See `render_embeddings`."""
-        return render_embeddings(reply, as_base64=self._as_base64)
+        return render_embeddings(reply, self._model, as_base64=self._as_base64)
 
     def render_error(self, error: ProxyError) -> tuple[int, Headers, bytes]:
         """See `errors.render_error`."""
         return render_error(error)
 
 
-def render_embeddings(reply: bytes, *, as_base64: bool) -> bytes:
+def render_embeddings(reply: bytes, model: str, *, as_base64: bool) -> bytes:
     """The client's list for an upstream's: ordered by index, in the form asked for, other keys kept.
 
     Raises: ErrorInside for an error inside the 200, UpstreamJunk for a body that makes no sense.
@@ -87,6 +88,7 @@ def render_embeddings(reply: bytes, *, as_base64: bool) -> bytes:
         **rest,
         "object": "list",
         "data": [{"object": "embedding", "index": index, "embedding": one} for index, one in enumerate(told)],
+        "model": model,
         # The schema demands it; Gemini leaves it out (seen 2026-11).
         "usage": rest.get("usage") or {"prompt_tokens": 0, "total_tokens": 0},
     }

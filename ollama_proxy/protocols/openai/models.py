@@ -7,39 +7,48 @@ look for elsewhere: `context_length` (OpenRouter's and vLLM's lists), `capabilit
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from ollama_proxy.types import Model
 
-__all__ = ["render_model", "render_models"]
+__all__ = ["Entry", "render_model", "render_models"]
 
 
-def render_models(models: Iterable[Model]) -> bytes:
+class Entry(NamedTuple):
+    """One line of the list. name: as listed, or as it was asked for. created: epoch seconds."""
+
+    name: str
+    model: Model
+    created: int
+
+
+def render_models(entries: Iterable[Entry]) -> bytes:
     """The list, in the order given."""
-    return msgspec.json.encode({"object": "list", "data": [_entry(model, model.name) for model in models]})
+    return msgspec.json.encode({"object": "list", "data": [_told(entry) for entry in entries]})
 
 
-def render_model(model: Model, asked: str) -> bytes:
-    """One model; `id` is the name that was asked for, letter by letter."""
-    return msgspec.json.encode(_entry(model, asked))
+def render_model(entry: Entry) -> bytes:
+    """One model."""
+    return msgspec.json.encode(_told(entry))
 
 
-def _entry(model: Model, name: str) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "id": name,
+def _told(entry: Entry) -> dict[str, Any]:
+    model = entry.model
+    told: dict[str, Any] = {
+        "id": entry.name,
         "object": "model",
-        "created": model.created,
+        "created": entry.created,
         "owned_by": "proxy",
         "capabilities": sorted(capability.value for capability in model.capabilities),
     }
     if model.title:
-        entry["name"] = model.title
+        told["name"] = model.title
     if model.context is not None:
-        entry["context_length"] = model.context
+        told["context_length"] = model.context
     if model.max_output is not None:
-        entry["max_output_tokens"] = model.max_output
+        told["max_output_tokens"] = model.max_output
     if model.embedding_length is not None:
-        entry["embedding_length"] = model.embedding_length
-    return entry
+        told["embedding_length"] = model.embedding_length
+    return told

@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from ollama_proxy.errors import ProxyError, StreamInterrupted, UpstreamError, UpstreamJunk
-from ollama_proxy.hub.chunk import Chunk, Delta, decode_chunk, decode_strictly, raise_error_inside
+from ollama_proxy.hub.chunk import Chunk, Delta, decode_chunk, decode_strictly, raise_error_inside, says_something
 from ollama_proxy.hub.convert import DONE, to_plain
+from ollama_proxy.hub.finish import TELL_WHY, check_said
 from ollama_proxy.hub.intake import Intake, data_of
 from ollama_proxy.protocols.openai.errors import error_body
 from ollama_proxy.protocols.openai.repair import CallRepair, flatten_content, repair_reason
@@ -33,13 +34,26 @@ def event(payload: bytes) -> bytes:
 class ChatStream:
     """One attempt's stream; implements `types.Stream`."""
 
-    __slots__ = ("_ended", "_finished", "_intake", "_repairs", "_rnd", "_unsent", "committed", "progress", "usage")
+    __slots__ = (
+        "_ended",
+        "_finish",
+        "_intake",
+        "_may_be_silent",
+        "_repairs",
+        "_rnd",
+        "_unsent",
+        "committed",
+        "progress",
+        "usage",
+    )
 
-    def __init__(self, rnd: Callable[[], float]) -> None:
+    def __init__(self, rnd: Callable[[], float], *, may_be_silent: bool = False) -> None:
+        """may_be_silent: see `finish.check_said`."""
         self._rnd = rnd
+        self._may_be_silent = may_be_silent
         self._intake = Intake()
         self._repairs: dict[int, CallRepair] = {}  # one for each choice that made calls
-        self._finished = False  # a finish_reason came
+        self._finish: str | None = None  # the last finish_reason that came
         self._ended = False  # [DONE] came
         self._unsent = b""
         self.committed = False
@@ -61,16 +75,17 @@ class ChatStream:
     def finish(self) -> bytes:
         """The rest, and the end mark where only that is missing.
 
-        Raises: StreamInterrupted, ErrorInside; UpstreamJunk where nothing like a stream came.
+        Raises: StreamInterrupted, ErrorInside, EmptyAnswer; UpstreamJunk where nothing like a stream came.
         """
         committed = self.committed
         rest = b"" if self._ended else self._pass_rest()
         if not self._intake.spoke:
             raise UpstreamJunk("The provider answered with an empty stream.")
-        if not self.committed or not (self._finished or self._ended):
+        if self._finish is None and not self._ended:
             self._unsent += rest
             self.committed = committed
             raise StreamInterrupted("The provider's stream stopped before its end.")
+        check_said(self._finish, said=self.progress > 0, may_be_silent=self._may_be_silent)
         return rest if self._ended else rest + DONE
 
     def heartbeat(self) -> bytes:
@@ -147,7 +162,7 @@ class ChatStream:
         self._take_usage(chunk.usage)
         choices = chunk.choices or ()
         deltas = [choice.delta for choice in choices if choice.delta is not None]
-        if any(_says_something(delta) for delta in deltas):
+        if any(says_something(delta) for delta in deltas):
             self.progress += 1
             self.committed = True
         if rewrite or any(choice.finish_reason for choice in choices) or any(_may_be_broken(delta) for delta in deltas):
@@ -181,22 +196,12 @@ class ChatStream:
         reason = choice.get("finish_reason")
         if not reason:
             return changed
-        mended = repair_reason(reason, payload, calls=repair is not None and repair.made, empty=not self.committed)
-        self._finished = self.committed = True
+        mended = repair_reason(reason, payload, calls=repair is not None and repair.made, empty=not self.progress)
+        self._finish = mended if isinstance(mended, str) else "stop"
+        # An end that comes out of nothing and says no reason may still be taken back.
+        self.committed = self.committed or bool(self.progress) or self._may_be_silent or self._finish in TELL_WHY
         choice["finish_reason"] = mended
         return changed or mended != reason
-
-
-def _says_something(delta: Delta) -> bool:
-    return bool(
-        delta.content
-        or delta.reasoning_content
-        or delta.reasoning
-        or delta.tool_calls
-        or delta.function_call
-        or delta.reasoning_details
-        or delta.refusal
-    )
 
 
 def _may_be_broken(delta: Delta) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ollama_proxy.simulator import Wait
-from tests.support.contract import CHAT, NDJSON, PLAIN, Answer, World, chunk, make_world, read_answer
+from tests.support.contract import CHAT, NDJSON, PAUSE, PLAIN, Answer, World, chunk, make_world, read_answer
 
 ASK = {"model": CHAT, "messages": [{"role": "user", "content": "Say hello."}]}
 FINAL = [
@@ -196,7 +196,7 @@ def test_an_end_without_a_reason_and_a_mark_is_no_success(world: World) -> None:
 def test_an_error_inside_a_stream_ends_it(world: World) -> None:
     """C82: the provider's words are told, and nothing that it sends behind them."""
     error = {"error": {"message": "the backend fell over", "code": 502}}
-    world.stream_with(chunk({"content": "One"}), error, chunk({"content": "Two"}, "stop"))
+    world.stream_with(chunk({"content": "One"}), PAUSE, error, chunk({"content": "Two"}, "stop"))
     assert "the backend fell over" in assert_broken(world.post("/api/chat", ASK), "One")
 
 
@@ -226,7 +226,7 @@ def test_a_client_that_leaves_takes_the_provider_along(world: World, path: str) 
 
 # --- patience ---------------------------------------------------------------------------------------------------------
 
-IMPATIENT = "[timeouts]\nkey_wait_s = 0.01\nfirst_content_s = 0.4\nidle_s = 0.4\nheartbeat_s = 0.1\n"
+IMPATIENT = "[timeouts]\nkey_wait_s = 0.01\nfirst_content_s = 0.2\nidle_s = 0.4\nheartbeat_s = 0.1\n"
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +250,6 @@ def test_silence_before_any_text_is_borne_for_a_while(impatient: World) -> None:
     impatient.fresh()
     began = time.monotonic()
     answer = impatient.chat(f"{CHAT}!hang", stream=True)
-    assert 0.4 <= time.monotonic() - began < 5
+    assert 0.2 <= time.monotonic() - began < 5
     assert "took too long" in answer.body.decode()
     assert b'"done":true' not in answer.body

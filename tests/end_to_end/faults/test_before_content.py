@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import openai
 import pytest
 
-from ollama_proxy.simulator import Chunk, Header, Interim, Raw, Send, Status
+from ollama_proxy.simulator import Chunk, Header, Raw, Send, Status
 from tests.support.client_kinds import Way, every_kind, every_stream, every_way
 from tests.support.faulty_world import NO_WAITING, World, limited, make_world
 
@@ -19,7 +19,6 @@ CHAINED = "akash:meta-llama/Llama-3.3-70B-Instruct"
 CHAIN = f'{NO_WAITING}[fallbacks]\n"{CHAINED}" = ["{GOOGLE}"]\n'
 PLAIN = Way.find("openai", stream=False)
 PORTAL = b"<!DOCTYPE html><html><body>Please sign in to the hotel's network.</body></html>"
-END = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +177,7 @@ def test_an_error_ahead_of_the_text_leaves_no_trace(world: World, way: Way) -> N
     ids=lambda value: value.decode("latin-1")[:12] if isinstance(value, bytes) else value.rpartition("/")[2],
 )
 def test_nonsense_is_tried_once_more_and_then_told(world: World, way: Way, kind: str, body: bytes) -> None:
-    """F22: a captive portal, nothing, text, the wrong type: one more try, then 502, and none of it reaches the client."""
+    """F22: a captive portal, nothing, text, the wrong type: one more try, then 502; none of it reaches the client."""
     world.sim.on("cohere", [Status(200), Header("content-type", kind), Send(body)], times=None)
     told = world.ask(way, COHERE)
     told.assert_refused(502, "upstream_bad_response")
@@ -187,6 +186,39 @@ def test_nonsense_is_tried_once_more_and_then_told(world: World, way: Way, kind:
     assert states(world, "cohere") == {"healthy"}
     world.sim.reset()
     world.ask(way, COHERE).assert_ok()
+
+
+@every_way
+def test_an_answer_without_a_word_is_tried_once_more_and_then_told(world: World, way: Way) -> None:
+    """F22: it ends well and says nothing: another key is asked once, then 502; the provider is not blamed for it."""
+    expected = world.ask(way, COHERE).text
+    world.fresh()
+    world.sim.play("cohere", "finish-only")
+    world.ask(way, COHERE).assert_ok(expected)
+    assert len(set(world.used("cohere"))) == 2
+    for _ in range(6):
+        world.sim.play("cohere", "finish-only", times=2)
+        world.ask(way, COHERE).assert_refused(502, "upstream_bad_response")
+    assert len(world.calls("cohere")) == 14
+    world.ask(way, COHERE).assert_ok(expected)
+
+
+@every_stream
+def test_an_end_mark_alone_is_no_answer(world: World, way: Way) -> None:
+    """F22, F39: `[DONE]` and nothing else."""
+    world.sim.play("cohere", "only-done", times=2)
+    world.ask(way, COHERE).assert_refused(502, "upstream_bad_response")
+    world.ask(way, COHERE).assert_ok()
+
+
+@every_way
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_an_answer_that_says_why_it_is_empty_is_one(world: World, way: Way, reason: str) -> None:
+    """F22: no room left, or withheld: the client is told so, at the first attempt."""
+    world.sim.say("cohere", "", finish=reason)
+    told = world.ask(way, COHERE)
+    told.assert_ok("")
+    assert len(world.calls("cohere")) == 1
 
 
 @every_way
@@ -267,7 +299,7 @@ def test_an_empty_budget_makes_the_first_failure_the_answer(world: World, way: W
 
 @every_way
 def test_an_sdk_that_repeats_is_not_repeated_for(world: World, way: Way) -> None:
-    """F29: with `x-stainless-retry-count` a provider's fault is told at once; a key's fault is still no reason to fail."""
+    """F29: with `x-stainless-retry-count` a provider's fault is told at once; a key's is still no reason to fail."""
     world.sim.on("cohere", [Status(500), Send(b'{"message": "broken"}')], times=1)
     told = world.ask(way, COHERE, headers={"x-stainless-retry-count": "2"})
     if way.kind.sdk_repeats:

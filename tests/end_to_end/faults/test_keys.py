@@ -98,7 +98,7 @@ def test_when_every_key_is_refused_only_the_operator_can_help(world: World, way:
 
 @every_kind
 def test_an_outage_of_the_sign_in_kills_no_key(world: World, way: Way) -> None:
-    """F3: everybody is refused for two minutes; meanwhile an honest wait, a minute later all is well, no key is dead."""
+    """F3: two minutes of refusals for everybody: meanwhile an honest wait, a minute later all is well, no key dead."""
     for _ in range(3):
         world.ask(way, COHERE).assert_ok()
     world.sim.play("cohere", "bad-key", times=None)

@@ -13,28 +13,28 @@ PROVIDERS = ("google", "openrouter", "akash", "cohere", "codestral", "qwen")
 
 
 @pytest.fixture(scope="session")
-def _simulator() -> Iterator[SimulatorThread]:
+def shared_simulator() -> Iterator[SimulatorThread]:
     with SimulatorThread() as running:
         yield running
 
 
 @pytest.fixture
-def simulator(_simulator: SimulatorThread) -> SimulatorThread:
-    _simulator.reset()
-    return _simulator
+def simulator(shared_simulator: SimulatorThread) -> SimulatorThread:
+    shared_simulator.reset()
+    return shared_simulator
 
 
 @pytest.fixture(scope="session")
-def proxy(_simulator: SimulatorThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProxy]:
+def proxy(shared_simulator: SimulatorThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProxy]:
     """Open to everybody on this machine, as it is without settings."""
-    env = _simulator.env({name: ["one", "two"] for name in PROVIDERS})
+    env = shared_simulator.env({name: ["one", "two"] for name in PROVIDERS})
     with RunningProxy(env, tmp_path_factory.mktemp("judged")) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def guarded(_simulator: SimulatorThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProxy]:
+def guarded(shared_simulator: SimulatorThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProxy]:
     """Wants the token `sesame`."""
-    env = _simulator.env({"google": ["one"]})
+    env = shared_simulator.env({"google": ["one"]})
     with RunningProxy({**env, "PROXY_API_TOKEN": "sesame"}, tmp_path_factory.mktemp("guarded")) as running:
         yield running

@@ -22,7 +22,6 @@ from ollama_proxy.errors import (
     UnsupportedEncoding,
     UpstreamRefused,
     UpstreamTimeout,
-    WrongMethod,
 )
 from ollama_proxy.protocols.anthropic import render_error
 
@@ -57,10 +56,6 @@ def test_each_status_has_anthropics_word(error: ProxyError, status: int, kind: s
 def test_the_client_learns_whether_waiting_helps() -> None:
     _, headers, _ = render_error(KeysResting("x", retry_after_s=70, hopeless=True), "req_1")
     assert {(b"retry-after", b"70"), (b"x-should-retry", b"false")} <= set(headers)
-
-
-def test_a_wrong_method_names_the_right_ones() -> None:
-    assert (b"allow", b"POST") in render_error(WrongMethod("x", allow="POST"), "req_1")[1]
 
 
 def test_a_message_with_half_a_surrogate_pair_can_be_told() -> None:

@@ -66,7 +66,7 @@ def test_the_reason_is_told_in_anthropics_words(finish: str, reason: str) -> Non
 
 
 def test_an_empty_answer_has_empty_content() -> None:
-    assert answer({"content": None})["content"] == []
+    assert answer({"content": None}, "length")["content"] == []
 
 
 def test_a_call_torn_by_the_limit_is_not_told() -> None:

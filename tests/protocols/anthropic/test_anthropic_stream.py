@@ -175,7 +175,7 @@ def test_the_reason_is_told_in_anthropics_words(finish: str, reason: str) -> Non
 
 
 def test_an_empty_answer_is_a_message_without_blocks() -> None:
-    found = told(frame({}, "stop") + DONE)
+    found = told(frame({}, "length") + DONE)
     assert names(found) == ["message_start", "message_delta", "message_stop"]
     assert message(found).content == []
 

@@ -139,6 +139,8 @@ def test_think_sets_the_reasoning_effort(given: Any, effort: str, parse: Any) ->
     """C102, C141."""
     request = parse(think=given)
     assert request.call.body["reasoning_effort"] == effort
+    # Some providers show thoughts only to those who ask for them.
+    assert request.call.body.get("think") == (given or None)
     assert (Capability.THINKING in request.call.needs) is bool(given)
 
 

@@ -75,7 +75,7 @@ def test_what_was_asked_for_is_repeated() -> None:
 
 def test_what_was_not_asked_for_has_the_apis_own_value() -> None:
     told = answer({"content": "x"})
-    values = ("auto", "disabled", True, 1, 1, None, {}, [], {"format": {"type": "text"}})
+    values: tuple[Any, ...] = ("auto", "disabled", True, 1, 1, None, {}, [], {"format": {"type": "text"}})
     names = "tool_choice truncation parallel_tool_calls top_p temperature reasoning metadata tools text"
     assert tuple(told[name] for name in names.split()) == values
 
@@ -124,7 +124,7 @@ def test_a_cut_answer_is_incomplete(finish: str, reason: str) -> None:
 
 
 def test_an_empty_answer_is_an_empty_message() -> None:
-    assert answer({"content": None})["output"][0]["content"][0]["text"] == ""
+    assert answer({"content": None}, "length")["output"][0]["content"][0]["text"] == ""
 
 
 def test_tokens_are_told_as_reported_or_not_at_all() -> None:

@@ -95,7 +95,8 @@ def test_functions_are_passed_on() -> None:
     call, left_out = responses_call(tools=[TOOL, OTHER])
     empty = {"name": "g", "parameters": {"type": "object", "properties": {}}, "strict": True}
     assert sent(call) == {"tools": [HUB_TOOL, {"type": "function", "function": empty}]}
-    assert (call.needs, left_out) == ({Capability.TOOLS}, [])
+    assert call.needs == {Capability.TOOLS}
+    assert left_out == []
 
 
 def test_members_of_a_namespace_carry_its_name() -> None:

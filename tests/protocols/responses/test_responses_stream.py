@@ -171,10 +171,10 @@ def test_a_cut_answer_ends_as_incomplete(finish: str, reason: str) -> None:
     assert data["response"]["output"][0]["status"] == "incomplete"
 
 
-@pytest.mark.parametrize("before", [b"", frame({"reasoning": "Hm."})])
-def test_where_nothing_was_said_an_empty_message_says_so(before: bytes) -> None:
-    found = told(before + frame({}, "stop") + DONE)
-    assert names(found)[-6:] == [*TEXT[:2], *TEXT[4:], "completed"]
+@pytest.mark.parametrize(("before", "finish"), [(b"", "length"), (frame({"reasoning": "Hm."}), "stop")])
+def test_where_nothing_was_said_an_empty_message_says_so(before: bytes, finish: str) -> None:
+    found = told(before + frame({}, finish) + DONE)
+    assert names(found)[-6:] == [*TEXT[:2], *TEXT[4:], "completed" if finish == "stop" else "incomplete"]
     assert response(found).output_text == ""
 
 
