@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
-from ollama_proxy.outcome import Outcome
+from ollama_proxy import oauth
+from ollama_proxy.outcome import Kind, Outcome, Reply, Scope
 from ollama_proxy.pool import KeyPool, Lease
 from ollama_proxy.providers import Provider
-from ollama_proxy.types import Headers
+from ollama_proxy.sign_in import SignIn
+from ollama_proxy.types import Access, Model
 
 __all__ = ["Channel", "Line", "Place"]
 
@@ -86,6 +89,8 @@ class Channel:
     """One provider: what it is, where it is, whose keys may be used.
 
     proxies: label of a key -> URL of the proxy that its calls leave through.
+    sign_ins: label of a key -> the sign-in that it stands for; plain keys are not among them.
+    models_path: where the model list lies; None where there is none to ask for, or only sign-ins to ask with.
     """
 
     def __init__(
@@ -95,24 +100,61 @@ class Channel:
         *,
         base_url: str | None = None,
         proxies: Mapping[str, str] | None = None,
+        sign_ins: Mapping[str, SignIn] | None = None,
     ) -> None:
         self.provider = provider
         self.name = provider.name
         self.pool = pool
         self.base_url = (base_url or provider.base_url).rstrip("/")
         self.proxies = dict(proxies or {})
-        self._auth: dict[str, Headers] = {}
+        self.sign_ins = dict(sign_ins or {})
+        self._only_sign_ins = bool(sign_ins) and len(self.sign_ins) == len(pool.snapshot(0.0))
+        self.models_path = None if self._only_sign_ins else provider.models_path
+        self._access: dict[str, Access] = {}
         self._lines: dict[str, Line] = {}
 
-    def auth(self, lease: Lease) -> Headers:
-        """The header that shows the lease's key to its provider, and to nobody else."""
+    # --- keys, and what stands in for one -----------------------------------------------------------------------------
+
+    def auth(self, lease: Lease) -> Access | None:
+        """What shows the lease's key to its provider, and to nobody else; None for a sign-in: it has to `carry`."""
         key = lease.key
-        headers = self._auth.get(key.fingerprint)
-        if headers is None:
+        access = self._access.get(key.fingerprint)
+        if access is None and key.label not in self.sign_ins:
             # A server on this machine may take calls without a key: its one key is empty.
             headers = [self.provider.auth(key.reveal())] if key.reveal() else []
-            self._auth[key.fingerprint] = headers
-        return headers
+            access = self._access[key.fingerprint] = Access(self.base_url, headers)
+        return access
+
+    async def carry(self, lease: Lease, call: Callable[[Access], Awaitable[Outcome]]) -> Outcome:
+        """How `call` ended with the token of the sign-in that the lease's key stands for."""
+        label = lease.key.label
+        return await self.sign_ins[label].carry(call, self.proxies.get(label))
+
+    def look_again(self, now: float) -> None:
+        """A sign-in that was given up lives again once its file is another."""
+        for label, sign_in in self.sign_ins.items():
+            if sign_in.is_another():
+                self.pool.revive(label, now)
+
+    def complaint(self) -> str:
+        """Why sign-ins were given up."""
+        return "; ".join(sign_in.complaint for sign_in in self.sign_ins.values() if sign_in.complaint)
+
+    def classify(self, reply: Reply, model_id: str, wall: float) -> Outcome:
+        """What an answer means that did not serve. Keys and sign-ins belong to two services with models of their own:
+
+        beside a sign-in, a model that is not there says nothing about the next key.
+        """
+        outcome = self.provider.classify(reply, model_id, wall)
+        if self.sign_ins and outcome.kind is Kind.MODEL_GONE:
+            return replace(outcome, kind=Kind.MODEL_ACCESS, scope=Scope.KEY_MODEL)
+        return outcome
+
+    def known_models(self) -> list[Model]:
+        """The models to show where no list can be had."""
+        return self.provider.known_models(oauth.MODELS if self._only_sign_ins else ())
+
+    # --- leases and lines ---------------------------------------------------------------------------------------------
 
     def give_back(self, lease: Lease, outcome: Outcome, now: float, rnd: float) -> None:
         """The lease, once, with what was learnt; whoever waits for a key looks again."""

@@ -42,7 +42,7 @@ from ollama_proxy.routing import Target
 from ollama_proxy.secret import Scrubber
 from ollama_proxy.settings import Limits, Timeouts
 from ollama_proxy.telemetry import Journal, Served
-from ollama_proxy.types import Call, Client, Headers, Model, Operation
+from ollama_proxy.types import Access, Call, Client, Headers, Model, Operation
 from ollama_proxy.upstream import Transport, Upstream
 
 __all__ = ["Gateway"]
@@ -309,7 +309,11 @@ class Gateway:
     async def _judged(self, trip: _Trip, channel: Channel, lease: Lease, first_content_s: float) -> Outcome:
         """How the call ended; whatever was raised on the way is an outcome too."""
         try:
-            outcome = await self._call(trip, channel, lease, first_content_s)
+            access = channel.auth(lease)
+            if access is None:
+                outcome = await channel.carry(lease, lambda a: self._call(trip, channel, lease, a, first_content_s))
+            else:
+                outcome = await self._call(trip, channel, lease, access, first_content_s)
         except ErrorInside as error:
             outcome = self._refusal(channel, lease, Reply(200, {}, error.payload))
         except UpstreamError as error:
@@ -321,15 +325,17 @@ class Gateway:
             outcome = replace(outcome, said=self._scrubber.scrub_text(outcome.said))
         return outcome
 
-    async def _call(self, trip: _Trip, channel: Channel, lease: Lease, first_content_s: float) -> Outcome:
+    async def _call(
+        self, trip: _Trip, channel: Channel, lease: Lease, access: Access, first_content_s: float
+    ) -> Outcome:
         call, target, provider = trip.call, trip.target, channel.provider
         body = self._memory.restore(channel.name, call.body) if provider.remembers else call.body
         prepared = provider.prepare(call.operation, target.model_id, body, call.stream, self._describe(target))
         reply = await self._upstream.send(
             "POST",
-            provider.base_url,
+            access.base_url,
             prepared.path,
-            [_JSON, *channel.auth(lease), *prepared.headers],
+            [_JSON, *access.headers, *prepared.headers],
             _encode(prepared.body),
             self._patience(first_content_s),
             proxy=channel.proxies.get(lease.key.label),
@@ -356,7 +362,7 @@ class Gateway:
     def _refusal(self, channel: Channel, lease: Lease, reply: Reply) -> Outcome:
         """What an answer means that did not serve; a key that it repeats is masked before anybody cuts the text."""
         reply = replace(reply, body=self._scrubber.scrub(reply.body))
-        outcome = channel.provider.classify(reply, lease.model, self._clock.wall())
+        outcome = channel.classify(reply, lease.model, self._clock.wall())
         if outcome.kind is Kind.OK:
             # A 206 with words in it, and the like.
             return Outcome(Kind.JUNK, f"status {reply.status} is no answer to this", status=reply.status)

@@ -87,9 +87,8 @@ class Token:
 
 def file_of(entry: str) -> str | None:
     """The file that an entry among the keys stands for; None for a plain key."""
-    if entry == "oauth":
-        return _OWN_FILE
-    return entry.removeprefix("oauth:").strip() or _OWN_FILE if entry.startswith("oauth:") else None
+    word, _, path = entry.partition(":")
+    return (path.strip() or _OWN_FILE) if word == "oauth" else None
 
 
 def is_stale(token: Token, wall: float) -> bool:

@@ -57,8 +57,8 @@ class Refresh:
     def restore(self) -> None:
         """What the last run knew, or the built-in lists: there is something to show before anybody was asked."""
         for channel in self._channels:
-            if channel.provider.models_path is None:
-                self._catalog.replace(channel.name, channel.provider.known_models(), self._clock.wall())
+            if channel.models_path is None:
+                self._catalog.replace(channel.name, channel.known_models(), self._clock.wall())
         saved = self._documents.get(_DOCUMENT)
         if saved is None:
             return
@@ -83,7 +83,7 @@ class Refresh:
         return {channel.name: said for channel, said in zip(self._channels, results, strict=True) if said}
 
     async def _watch(self, channel: Channel) -> None:
-        if channel.provider.models_path is None:
+        if channel.models_path is None:
             return
         while True:
             said = await self._look(channel)
@@ -95,10 +95,10 @@ class Refresh:
 
     async def _look(self, channel: Channel) -> str:
         """Why there is no new list, or ""."""
-        if channel.provider.models_path is None:
+        if channel.models_path is None:
             return ""
         now = self._clock.now()
-        lease = channel.pool.acquire("", None, now, self._clock.rnd())
+        lease = channel.pool.acquire("", None, now, self._clock.rnd(), channel.sign_ins)
         if not isinstance(lease, Lease):
             return "no key may be used just now"
         outcome = CANCELLED
@@ -111,17 +111,18 @@ class Refresh:
         if outcome.kind is Kind.OK:
             return ""
         if outcome.code == NO_LIST:
-            self._catalog.replace(channel.name, channel.provider.known_models(), self._clock.wall())
+            self._catalog.replace(channel.name, channel.known_models(), self._clock.wall())
             return ""
         return outcome.said or outcome.kind.value
 
     async def _ask(self, channel: Channel, lease: Lease) -> Outcome:
         models: list[Model] = []
-        path = channel.provider.models_path
+        path, access = channel.models_path, channel.auth(lease)
+        assert access is not None
         try:
             for _ in range(_MAX_PAGES):
                 assert path is not None
-                reply = await self._page(channel, path, channel.auth(lease), lease)
+                reply = await self._page(channel, path, access.headers, lease)
                 if reply.status != 200:
                     return channel.provider.classify(reply, "", self._clock.wall())
                 page, path = channel.provider.parse_models(reply.body)

@@ -354,7 +354,8 @@ def _keys(variable: str, text: str, provider: str) -> tuple[Secret, ...]:
     keys: dict[str, Secret] = {}
     pieces = [_unquoted(p) for p in re.split(r"[,\n\r]|\\n", _unquoted(text))]
     for key in filter(None, (p.strip("\"' \t") for p in pieces)):
-        if not key.isascii() or not key.isprintable() or " " in key:
+        # The file of a sign-in may have any name.
+        if not key.isprintable() or (not key.startswith("oauth:") and (not key.isascii() or " " in key)):
             raise SettingsError.of("bad_key", variable=variable, number=len(keys) + 1)
         keys.setdefault(key, Secret(key, f"{provider}#{len(keys) + 1}"))
     return tuple(keys.values())

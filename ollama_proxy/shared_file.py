@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import os
 import secrets
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -57,10 +56,9 @@ class SharedFile:
     def replace(self, data: bytes) -> None:
         """Puts a new file in its place, which only its owner can read. Raises: OSError; the old one is there then."""
         target = self.path.resolve()
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # mode 0600
-        fresh = Path(name)
+        fresh = _new_file(target.parent)
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            with fresh.open("wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -73,8 +71,7 @@ class SharedFile:
     def check_writable(self) -> None:
         """Does what `locked` and `replace` will have to do. Raises: OSError where that cannot be done."""
         for folder in {self._lock.parent, self.path.resolve().parent}:
-            with tempfile.NamedTemporaryFile(prefix=f".{self.path.name}.", dir=folder):
-                pass
+            _new_file(folder).unlink()
 
     @contextlib.asynccontextmanager
     async def locked(self, wall: Callable[[], float]) -> AsyncIterator[None]:
@@ -130,3 +127,10 @@ class SharedFile:
             with contextlib.suppress(OSError):
                 old = target.stat()
                 os.chown(fresh, old.st_uid, old.st_gid)
+
+
+def _new_file(folder: Path) -> Path:
+    """An empty file that only its owner can read. Raises: OSError."""
+    path = folder / f".{secrets.token_hex(8)}.tmp"
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    return path

@@ -201,8 +201,9 @@ class SignIn:
         self._stamp = self._file.stamp()
 
     def _give_up(self, why: str) -> _Useless:
-        self.complaint = f"the sign-in is dropped: {why}"
-        _log.warning("%s: %s", self, self.complaint)
+        if not self.complaint:
+            self.complaint = f"the sign-in is dropped: {why}"
+            _log.warning("%s: %s", self, self.complaint)
         return _Useless(self.complaint)
 
 

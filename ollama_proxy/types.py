@@ -13,12 +13,20 @@ from typing import Any, Protocol, TypeAlias
 
 from ollama_proxy.errors import ProxyError
 
-__all__ = ["Body", "Call", "Capability", "Client", "Face", "Headers", "Model", "Operation", "Stream"]
+__all__ = ["Access", "Body", "Call", "Capability", "Client", "Face", "Headers", "Model", "Operation", "Stream"]
 
 #: An OpenAI-shaped request; values may be `msgspec.Raw`.
 Body: TypeAlias = dict[str, Any]
 #: Header fields in the order in which they are sent.
 Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Access:
+    """Where a key may be used, and the header fields that show it. It holds the key, so it has nothing to print."""
+
+    base_url: str
+    headers: Headers
 
 
 class Operation(enum.Enum):

@@ -30,6 +30,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "keyless": bool,
     "remembers": bool,
     "embed_batch": int,
+    "oauth_token_url": str,
     "seed": bool,
     "paths": dict,
     "list": dict,
@@ -94,9 +95,10 @@ def _check(name: str, table: Mapping[str, Any], *, known: bool) -> None:
 
 
 def _check_words(where: str, table: Mapping[str, Any]) -> None:
-    base_url = table.get("base_url", "https://")
-    if not base_url.startswith(("http://", "https://")) or any(c in base_url for c in "?#@ "):
-        raise SettingsError(f"{where}: base_url must be an address such as https://host/v1.")
+    for key in ("base_url", "oauth_token_url"):
+        url = table.get(key, "https://")
+        if not url.startswith(("http://", "https://")) or any(c in url for c in "?#@ "):
+            raise SettingsError(f"{where}: {key} must be an address such as https://host/v1.")
     scopes = [scope.value for scope in Scope if scope.value.startswith("key")]
     for key in ("rate_scope", "daily_scope"):
         if table.get(key, "key") not in scopes:

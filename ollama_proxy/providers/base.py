@@ -6,7 +6,7 @@ socket, no clock and no key; whoever calls brings the time and the key's text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -64,6 +64,7 @@ class Provider:
     embed_batch: how many inputs one embeddings call takes.
     keys_variable: the environment variable that holds its keys. keyless: may be called without one.
     seed: one of the six that need no settings file.
+    oauth_token_url: where the tokens of a sign-in (`oauth:PATH` among the keys) are renewed; "" where there is none.
     list_base_url: where `models_path` lies; not always under `base_url`.
     rate_scope, daily_scope: whom a limit concerns where the answer does not say.
     """
@@ -78,6 +79,7 @@ class Provider:
         self.remembers: bool = table.get("remembers", False)
         self.embed_batch: int = table.get("embed_batch", _EMBED_BATCH)
         self.seed: bool = table.get("seed", False)
+        self.oauth_token_url: str = table.get("oauth_token_url", "")
         self.keys_variable = f"{name.upper().replace('-', '_')}_API_KEYS"
         self.rate_scope = Scope(table.get("rate_scope", "key+model"))
         self.daily_scope = Scope(table.get("daily_scope", "key+model"))
@@ -170,10 +172,10 @@ class Provider:
         """
         return read_models(body, self.name, self._known, self.models_path or "")
 
-    def known_models(self) -> list[Model]:
-        """The models to show where no list can be had: those of the operator's table, else the built-in ones."""
-        if self._models:
-            return [self._known.describe(self.name, model_id) for model_id in self._models]
+    def known_models(self, ids: Sequence[str] = ()) -> list[Model]:
+        """The models to show where no list can be had: these, else the operator's table's, else the built-in ones."""
+        if ids or self._models:
+            return [self._known.describe(self.name, model_id) for model_id in ids or self._models]
         return self._known.offered(self.name)
 
     def _where_models_are(self, native: Mapping[str, str] | None) -> tuple[str, str | None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ollama_proxy.simulator import SimulatorThread
+from ollama_proxy.simulator import Say, SimulatorThread
 from tests.support.app_client import App, Heard
 from tests.support.judged import CHAT, every_provider
 from tests.support.running import RunningProxy
@@ -103,9 +103,10 @@ def test_it_goes_a_whole_round(proxy: RunningProxy, simulator: SimulatorThread, 
     codex = App(proxy.url)
     items = [said("developer", "<permissions>"), said("user", "<environment>"), said("user", "List the files")]
     simulator.say(provider, calls=[("shell", {"command": ["ls"]})])
-    (call,) = [item for item in read(codex.post("/v1/responses", body(CHAT[provider], items), HEADERS))]
-    assert (call["type"], call["name"], json.loads(call["arguments"])) == ("function_call", "shell", {"command": ["ls"]})
-    items += [call, {"type": "function_call_output", "call_id": call["call_id"], "output": "a.txt"}]
+    told = read(codex.post("/v1/responses", body(CHAT[provider], items), HEADERS))
+    (call,) = [item for item in told if item["type"] == "function_call"]
+    assert (call["name"], json.loads(call["arguments"])) == ("shell", {"command": ["ls"]})
+    items += [*told, {"type": "function_call_output", "call_id": call["call_id"], "output": "a.txt"}]
     simulator.say(provider, "One file.")
     (message,) = read(codex.post("/v1/responses", body(CHAT[provider], items), HEADERS))
     assert (message["role"], message["content"][0]["text"]) == ("assistant", "One file.")
@@ -118,18 +119,17 @@ def test_a_tool_of_a_namespace_comes_back_as_one(
     """The provider sees plain functions; Codex finds its own tool again."""
     codex = App(proxy.url)
     items = [said("user", "Start a helper, please")]
-    simulator.on(provider, lambda ask: _call_spawn(ask), times=1)
-    (call,) = read(codex.post("/v1/responses", body(CHAT[provider], items), HEADERS))
+    simulator.on(provider, _call_spawn, times=1)
+    told = read(codex.post("/v1/responses", body(CHAT[provider], items), HEADERS))
+    (call,) = [item for item in told if item["type"] == "function_call"]
     assert "spawn" in call["name"]
     assert json.loads(call["arguments"]) == {"task": "look"}
-    items += [call, {"type": "function_call_output", "call_id": call["call_id"], "output": "started"}]
+    items += [*told, {"type": "function_call_output", "call_id": call["call_id"], "output": "started"}]
     simulator.say(provider, "It runs.")
     (message,) = read(codex.post("/v1/responses", body(CHAT[provider], items), HEADERS))
     assert message["content"][0]["text"] == "It runs."
 
 
 def _call_spawn(ask: Any) -> Any:
-    from ollama_proxy.simulator import Say
-
     (name,) = [tool["name"] for tool in ask.tools if "spawn" in tool["name"]]
     return Say(calls=[(name, {"task": "look"})])

@@ -11,7 +11,7 @@ from ollama_proxy.simulator import SimulatorThread
 from tests.support.app_client import App
 from tests.support.judged import CHAT, GEMINI, every_provider
 from tests.support.running import RunningProxy
-from tests.support.shapes import NINE_DIGITS, Option, OllamaError, Text, check, unsigned
+from tests.support.shapes import NINE_DIGITS, OllamaError, Option, Text, check, unsigned
 
 HEADERS = [("Accept", "application/json"), ("Accept-Charset", "UTF-8"), ("User-Agent", "ktor-client")]
 DETAILS = {

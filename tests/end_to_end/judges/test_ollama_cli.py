@@ -120,7 +120,7 @@ class Command(App):
         answer = ""
         for word in words:
             messages.append({"role": "user", "content": word})
-            body = {
+            body: dict[str, Any] = {
                 "model": model,
                 "messages": messages,
                 "format": "",
@@ -176,7 +176,7 @@ def test_run_with_a_prompt(command: Command, simulator: SimulatorThread) -> None
     """`ollama run MODEL "prompt"`: generate, streamed; `context` of the first turn is accepted in the second."""
     simulator.say("google", "서울입니다.")
     command.show(GEMINI)
-    body = {
+    body: dict[str, Any] = {
         "model": GEMINI,
         "prompt": "수도?",
         "suffix": "",
@@ -259,7 +259,7 @@ def test_pull(command: Command) -> None:
 
 def test_create_from_a_modelfile(command: Command, simulator: SimulatorThread) -> None:
     """FROM, SYSTEM and PARAMETER of a Modelfile become a model that speaks by them."""
-    body = {
+    body: dict[str, Any] = {
         "model": "my-pirate",
         "from": GEMINI,
         "system": "You are a pirate.",
