@@ -182,10 +182,7 @@ def _show_start(proxy: Proxy, texts: Texts) -> None:
         if channel.name != DEMO
     ]
     offers = [Row(p.name, p.title, 0, p.keys_variable, p.key_page) for p in load_providers().values() if p.seed]
-    unknown = [
-        texts("unknown_provider", variable=f"{n.upper().replace('-', '_')}_API_KEYS") for n in proxy.parts.unknown
-    ]
-    show_start(Console(), texts, settings, address_of(settings), rows, offers, unknown)
+    show_start(Console(), texts, settings, address_of(settings), rows, offers, proxy.parts.warnings(texts))
     sys.stdout.flush()
 
 

@@ -416,15 +416,15 @@ class Gateway:
 
     def _verdict(self, trip: _Trip, fail: Fail) -> ProxyError:
         """What the client is told."""
-        provider = self._channels[trip.targets[fail.target].provider].provider
-        title = provider.title
-        trip.record.provider = trip.record.provider or provider.name
+        channel = self._channels[trip.targets[fail.target].provider]
+        title = channel.provider.title
+        trip.record.provider = trip.record.provider or channel.name
         said = fail.outcome.said if fail.outcome is not None else ""
         match fail.reason:
             case Reason.RESTING:
-                error: ProxyError = keys_resting(title, fail.retry_after_s, said)
+                error: ProxyError = keys_resting(title, fail.retry_after_s, said, fail.cause)
             case Reason.REFUSED:
-                error = keys_refused(title, said)
+                error = keys_refused(title, said or channel.complaint())
             case Reason.TOO_LATE:
                 error = UpstreamTimeout(f"{title} took too long to answer")
             case Reason.ILL if fail.outcome is None or fail.cause is not Kind.CAPACITY:

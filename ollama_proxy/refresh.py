@@ -60,12 +60,11 @@ class Refresh:
             if channel.models_path is None:
                 self._catalog.replace(channel.name, channel.known_models(), self._clock.wall())
         saved = self._documents.get(_DOCUMENT)
-        if saved is None:
-            return
         try:
-            self._catalog.restore(msgspec.json.decode(saved), self._clock.wall())
+            self._catalog.restore(None if saved is None else msgspec.json.decode(saved), self._clock.wall())
         except msgspec.DecodeError:
             _log.warning("the kept model lists cannot be read; they will be asked for anew")
+        self._catalog.keep_only(channel.name for channel in self._channels)
 
     async def run(self) -> None:
         """Looks at every provider now and then, until cancelled."""

@@ -76,11 +76,15 @@ def unavailable(title: str, wait_s: int | None, said: str = "") -> UpstreamRefus
     )
 
 
-def keys_resting(title: str, wait_s: int | None, said: str = "") -> KeysResting:
-    """Every usable key of the provider rests for `wait_s` seconds."""
+_LIMITS = frozenset({Kind.RATE, Kind.DAILY})
+
+
+def keys_resting(title: str, wait_s: int | None, said: str = "", cause: Kind | None = Kind.RATE) -> KeysResting:
+    """Every usable key of the provider rests for `wait_s` seconds; `cause`: why the first to return does."""
+    why = f"Every {title} key is at its limit." if cause in _LIMITS else f"No {title} key can be used just now."
     when = f" Try again in {_span(wait_s)}, or add another key." if wait_s else ""
     return KeysResting(
-        f"Every {title} key is at its limit.{when}{_quote(said)}",
+        f"{why}{when}{_quote(said)}",
         retry_after_s=wait_s,
         # An SDK that waits longer than a minute only keeps its user waiting.
         hopeless=wait_s is not None and wait_s > 60,

@@ -89,6 +89,6 @@ class Router:
         elif provider in self._known:
             raise UnknownModel(
                 f"model '{asked_as}' not found: no key for {provider} is set. "
-                f"Put one into {self._known[provider]} and start the proxy again."
+                f"Put one into {self._known[provider]}, in .env for instance."
             )
         raise UnknownModel(f"model '{asked_as}' not found")

@@ -23,8 +23,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "아직 제공자 키가 없어 내장 데모 모델 demo:hello 만 답합니다.",
     ),
     "add_key": (
-        "To use real models, put a key into a file named .env in this folder and start again:",
-        "실제 모델을 쓰려면 이 폴더의 .env 파일에 키를 적고 다시 시작하세요:",
+        "To use real models, put a key into a file named .env in this folder (it is read within seconds):",
+        "실제 모델을 쓰려면 이 폴더의 .env 파일에 키를 적으세요 (몇 초 안에 읽습니다):",
     ),
     "several_keys": (
         "Several keys are separated by commas; the proxy shares the work among them.",
@@ -124,11 +124,30 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{name} is set, but the variable is called {meant}.",
         "{name} 이(가) 설정됐지만 변수 이름은 {meant} 입니다.",
     ),
+    "sign_in_unreadable": (
+        "{key}: the sign-in file {path} cannot be read: {reason}.",
+        "{key}: 로그인 파일 {path} 을(를) 읽을 수 없습니다: {reason}.",
+    ),
+    "sign_in_broken": (
+        "{key}: {path} is no sign-in file of qwen-code: {reason}.",
+        "{key}: {path} 은(는) qwen-code 의 로그인 파일이 아닙니다: {reason}.",
+    ),
+    "sign_in_fixed": (
+        (
+            "{key}: the folder of {path} cannot be written to ({reason}), so its token cannot be renewed. "
+            "Let the proxy write there."
+        ),
+        (
+            "{key}: {path} 의 폴더에 쓸 수 없어({reason}) 토큰을 갱신하지 못합니다. 프록시가 그 폴더에 쓸 수 있게 해 "
+            "주세요."
+        ),
+    ),
     "models_of": ("Models", "모델"),
     "key_ok": ("works", "정상"),
     "key_state": ("Result", "결과"),
     "key": ("Key", "키"),
     "no_key_to_test": ("No key is set; there is nothing to test.", "설정된 키가 없어 시험할 것이 없습니다."),
+    "port_ours": ("taken by a running Ollama Proxy", "실행 중인 Ollama Proxy 가 쓰는 중"),
     "doctor_ok": ("ok", "정상"),
     "doctor_bad": ("look here", "확인 필요"),
 }

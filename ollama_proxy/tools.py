@@ -7,6 +7,7 @@ import asyncio
 import ssl
 import sys
 
+import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -14,11 +15,13 @@ from rich.table import Table
 from ollama_proxy import OLLAMA_VERSION, __version__
 from ollama_proxy.channel import Channel
 from ollama_proxy.errors import UpstreamError
-from ollama_proxy.outcome import Kind, Reply
+from ollama_proxy.oauth import MODELS
+from ollama_proxy.outcome import OK, Kind, Outcome, Reply
 from ollama_proxy.pool import KeyPool, Lease
 from ollama_proxy.server.proxy import Proxy
 from ollama_proxy.settings import Settings
 from ollama_proxy.texts import Texts
+from ollama_proxy.types import Access, Operation
 from ollama_proxy.upstream import Transport
 
 __all__ = ["run"]
@@ -54,7 +57,7 @@ async def _keys(proxy: Proxy, console: Console, texts: Texts) -> int:
                 well = well and not said
                 table.add_row(label, f"[red]{escape(said)}[/]" if said else f"[green]{texts('key_ok')}[/]")
     finally:
-        await proxy.lasting.upstream.close()
+        await proxy.lasting.close()
     console.print(table)
     return 0 if well else 1
 
@@ -72,8 +75,11 @@ async def _test_channel(proxy: Proxy, channel: Channel) -> list[tuple[str, str]]
 
 
 async def _test(proxy: Proxy, channel: Channel, lease: Lease) -> str:
-    provider = channel.provider
-    if provider.models_path is None:
+    if lease.key.label in channel.sign_ins:
+        outcome = await channel.carry(lease, lambda access: _chat(proxy, channel, lease, access))
+        return "" if outcome.kind is Kind.OK else outcome.said or outcome.kind.value
+    provider, access = channel.provider, channel.auth(lease)
+    if provider.models_path is None or access is None:
         return ""
     proxy_url = channel.proxies.get(lease.key.label)
     try:
@@ -81,7 +87,7 @@ async def _test(proxy: Proxy, channel: Channel, lease: Lease) -> str:
             "GET",
             provider.list_base_url,
             provider.models_path,
-            [*channel.auth(lease), *provider.headers],
+            [*access.headers, *provider.headers],
             b"",
             _TRANSPORT,
             proxy=proxy_url,
@@ -99,6 +105,30 @@ async def _test(proxy: Proxy, channel: Channel, lease: Lease) -> str:
     return "" if outcome.kind is Kind.CALLER else outcome.said or outcome.kind.value
 
 
+async def _chat(proxy: Proxy, channel: Channel, lease: Lease, access: Access) -> Outcome:
+    """How the smallest chat ended: a sign-in has no list to ask for."""
+    body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
+    prepared = channel.provider.prepare(Operation.CHAT, MODELS[0], body, False)
+    headers = [(b"content-type", b"application/json"), *access.headers, *prepared.headers]
+    try:
+        reply = await proxy.lasting.upstream.send(
+            "POST",
+            access.base_url,
+            prepared.path,
+            headers,
+            msgspec.json.encode(prepared.body),
+            _TRANSPORT,
+            proxy=channel.proxies.get(lease.key.label),
+        )
+        try:
+            said = Reply(reply.status, reply.headers, await reply.read(16 * 1024 * 1024))
+        finally:
+            reply.close()
+    except UpstreamError as error:
+        return Outcome(Kind.TRANSIENT, error.message)
+    return OK if said.status == 200 else channel.classify(said, MODELS[0], proxy.lasting.clock.wall())
+
+
 # --- models -----------------------------------------------------------------------------------------------------------
 
 
@@ -108,7 +138,7 @@ async def _models(proxy: Proxy, console: Console, only: str | None) -> int:
         wrong = await proxy.parts.refresh.once()
     finally:
         proxy.lasting.documents.close()
-        await proxy.lasting.upstream.close()
+        await proxy.lasting.close()
     for name, said in wrong.items():
         print(f"{name}: {said}", file=sys.stderr)  # noqa: T201 — a command's own words
     for model in sorted(proxy.lasting.catalog.all(), key=lambda m: m.name):
@@ -134,7 +164,11 @@ async def _doctor(proxy: Proxy, console: Console, texts: Texts) -> int:
     line("ollama-proxy", "", f"{__version__}, Ollama {OLLAMA_VERSION}, Python {sys.version.split()[0]}")
     line("TLS", "", ssl.OPENSSL_VERSION)
     line("DATA_DIR", proxy.lasting.documents.trouble, str(settings.data_dir))
-    line(f"PORT {settings.port}", _port_problem(settings), settings.host)
+    problem = _port_problem(settings)
+    if problem and await _is_proxy(proxy, settings):
+        line(f"PORT {settings.port}", "", texts("port_ours"))
+    else:
+        line(f"PORT {settings.port}", problem, settings.host)
     for name in proxy.parts.unknown:
         line(name, texts("unknown_provider", variable=f"{name.upper()}_API_KEYS"))
     if not proxy.parts.channels:
@@ -144,8 +178,22 @@ async def _doctor(proxy: Proxy, console: Console, texts: Texts) -> int:
             for label, said in await _test_channel(proxy, channel):
                 line(label, said, channel.provider.base_url)
     finally:
-        await proxy.lasting.upstream.close()
+        await proxy.lasting.close()
     return 0 if well else 1
+
+
+async def _is_proxy(proxy: Proxy, settings: Settings) -> bool:
+    """Whether what holds our port is one of us."""
+    try:
+        reply = await proxy.lasting.upstream.send(
+            "GET", f"http://{settings.host}:{settings.port}", "/healthz", [], b"", _TRANSPORT
+        )
+        try:
+            return reply.status == 200 and b'"status"' in await reply.read(4096)
+        finally:
+            reply.close()
+    except UpstreamError:
+        return False
 
 
 def _port_problem(settings: Settings) -> str:

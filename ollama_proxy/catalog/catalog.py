@@ -103,6 +103,11 @@ class Catalog:
         self._put(provider, fresh, int(wall), live=live)
         return True
 
+    def keep_only(self, providers: Iterable[str]) -> None:
+        """Providers that are not set up, perhaps any more, leave with all their models."""
+        for provider in self._shelves.keys() - set(providers):
+            self.forget(provider)
+
     def forget(self, provider: str) -> None:
         """A provider that is no longer set up leaves with all its models."""
         if self._shelves.pop(provider, None) is not None:

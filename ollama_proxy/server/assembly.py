@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ollama_proxy import oauth
 from ollama_proxy.catalog import Catalog
 from ollama_proxy.channel import Channel
 from ollama_proxy.clock import Clock
@@ -31,8 +32,10 @@ from ollama_proxy.server.routing_table import Route
 from ollama_proxy.server.services import Services
 from ollama_proxy.server.shelf import Shelf
 from ollama_proxy.settings import ProviderSettings, Settings
+from ollama_proxy.sign_in import SignIn
 from ollama_proxy.store import Documents
 from ollama_proxy.telemetry import Journal
+from ollama_proxy.texts import Texts
 from ollama_proxy.upstream import Upstream
 
 __all__ = ["DEMO", "Lasting", "Parts", "assemble", "secrets_of", "server_limits", "usable"]
@@ -73,6 +76,7 @@ class Lasting:
         self.memory = Memory()
         self.shelf = Shelf()
         self.pools: dict[str, KeyPool] = {}
+        self._sign_ins: dict[tuple[str, str], SignIn] = {}
 
     def pool(self, provider: Provider, own: ProviderSettings) -> KeyPool:
         """The provider's pool; one that is there already takes the new keys and keeps what it knows of the old ones."""
@@ -84,6 +88,24 @@ class Lasting:
         else:
             pool.replace_keys(keys, self.clock.now(), own.accounts)
         return pool
+
+    def sign_ins(self, provider: Provider, own: ProviderSettings) -> dict[str, SignIn]:
+        """The sign-ins among the provider's keys, by the key's label; one that is there already keeps its token."""
+        found = {}
+        for key in own.keys if provider.oauth_token_url else ():
+            path = oauth.file_of(key.reveal())
+            if path is not None:
+                place = path, provider.oauth_token_url
+                if place not in self._sign_ins:
+                    self._sign_ins[place] = SignIn(Path(path), place[1], self.upstream, self.clock, self.scrubber.learn)
+                found[key.label] = self._sign_ins[place]
+        return found
+
+    async def close(self) -> None:
+        """Ends the connections to providers; a token that is just being renewed is saved first."""
+        for sign_in in self._sign_ins.values():
+            await sign_in.settle()
+        await self.upstream.close()
 
 
 @dataclass(slots=True)
@@ -100,6 +122,16 @@ class Parts:
     routes: list[Route] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
+    def warnings(self, texts: Texts) -> list[str]:
+        """What in these settings will not work as it is meant, for people."""
+        found = [texts("unknown_provider", variable=f"{n.upper().replace('-', '_')}_API_KEYS") for n in self.unknown]
+        for channel in self.channels.values():
+            for label, sign_in in channel.sign_ins.items():
+                problem = sign_in.problem()
+                if problem is not None:
+                    found.append(texts(problem[0], key=label, **problem[1]))
+        return found
+
 
 def assemble(settings: Settings, lasting: Lasting, demo_url: str | None = None) -> Parts:
     """All parts for these settings; nothing that lasts is changed before everything has been made.
@@ -108,12 +140,18 @@ def assemble(settings: Settings, lasting: Lasting, demo_url: str | None = None) 
     Raises: SettingsError for a provider's table that cannot be used.
     """
     wanted, unknown = usable(settings)
-    providers, wanted = _providers(wanted, demo_url)
+    # The demo gives way to the first real provider.
+    providers, wanted = _providers(wanted, None if wanted else demo_url)
     origins, hosts = Origins(settings.origins), HostCheck(active=settings.loopback, hostname=socket.gethostname())
     lasting.scrubber.learn(secrets_of(settings))
     lasting.library.fix(settings.aliases)
     channels = {
-        name: Channel(providers[name], lasting.pool(providers[name], own), proxies=own.proxies)
+        name: Channel(
+            providers[name],
+            lasting.pool(providers[name], own),
+            proxies=own.proxies,
+            sign_ins=lasting.sign_ins(providers[name], own),
+        )
         for name, own in wanted.items()
         if own.keys or providers[name].keyless
     }

@@ -17,6 +17,7 @@ from ollama_proxy.server.app import App
 from ollama_proxy.server.assembly import Lasting, Parts, assemble
 from ollama_proxy.server.services import LIBRARY
 from ollama_proxy.settings import Settings
+from ollama_proxy.texts import Texts
 
 __all__ = ["Proxy"]
 
@@ -85,7 +86,7 @@ class Proxy:
         self._save_facts()
         self.lasting.documents.close()
         self.lasting.journal.flush()
-        await self.lasting.upstream.close()
+        await self.lasting.close()
 
     # --- a change of settings -----------------------------------------------------------------------------------------
 
@@ -105,7 +106,6 @@ class Proxy:
         parts.services.gateway.in_flight = before.services.gateway.in_flight
         for gone in before.channels.keys() - parts.channels.keys():
             self.lasting.pools.pop(gone, None)
-            self.lasting.catalog.forget(gone)
         self.parts = parts
         self.app.use(parts.routes, parts.access, parts.origins, parts.hosts)
         parts.refresh.restore()
@@ -114,6 +114,8 @@ class Proxy:
             self._refreshing.cancel()
             self._refreshing = asyncio.create_task(parts.refresh.run())
         _log.info("new settings are in force: %s", ", ".join(parts.channels) or "no provider")
+        for warning in parts.warnings(Texts(korean=False)):
+            _log.warning(warning)
         return True
 
     async def _keep_watching(self) -> None:
@@ -149,6 +151,7 @@ class Proxy:
     async def _keep_facts(self) -> None:
         while True:
             await asyncio.sleep(_FACTS_S)
+            self._look_again()
             self._save_facts()
 
     def _save_facts(self) -> None:
@@ -168,6 +171,12 @@ class Proxy:
             saved = lasting.documents.get(_FACTS + name)
             with contextlib.suppress(msgspec.DecodeError):
                 pool.restore([] if saved is None else msgspec.json.decode(saved), now, wall)
+        self._look_again()
+
+    def _look_again(self) -> None:
+        now = self.lasting.clock.now()
+        for channel in self.parts.channels.values():
+            channel.look_again(now)
 
     def _restore_memory(self) -> None:
         saved = self.lasting.documents.get(_MEMORY)

@@ -38,9 +38,6 @@ def frame_of(given: Given, model: str, response_id: str, created: int) -> Item:
     model: the caller's string. created: epoch seconds.
     Raises: BadRequest.
     """
-    choice = given.value("tool_choice")
-    parallel = given.flag("parallel_tool_calls")
-    top_p, temperature = given.number("top_p"), given.number("temperature")
     return {
         "id": response_id,
         "object": "response",
@@ -54,15 +51,15 @@ def frame_of(given: Given, model: str, response_id: str, created: int) -> Item:
         "output": [],
         "error": None,
         "tools": given.objects("tools"),
-        "tool_choice": "auto" if choice is None else choice,
+        "tool_choice": _or(given.value("tool_choice"), "auto"),
         "truncation": given.text("truncation") or "disabled",
-        "parallel_tool_calls": True if parallel is None else parallel,
+        "parallel_tool_calls": _or(given.flag("parallel_tool_calls"), True),
         "text": {"format": {"type": "text"}, **_given_only(given.object("text"))},
-        "top_p": 1 if top_p is None else top_p,
+        "top_p": _or(given.number("top_p"), 1),
         "presence_penalty": 0,
         "frequency_penalty": 0,
         "top_logprobs": 0,
-        "temperature": 1 if temperature is None else temperature,
+        "temperature": _or(given.number("temperature"), 1),
         "reasoning": given.object("reasoning"),
         "usage": None,
         "max_output_tokens": given.whole("max_output_tokens"),
@@ -134,6 +131,10 @@ def usage_of(reported: Mapping[str, Any] | None) -> Item | None:
         "output_tokens_details": {"reasoning_tokens": told.reasoning or 0},
         "total_tokens": prompt + completion,
     }
+
+
+def _or(value: Any, usual: Any) -> Any:
+    return usual if value is None else value
 
 
 def _given_only(fields: Mapping[str, Any] | None) -> Item:
