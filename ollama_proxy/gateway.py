@@ -140,7 +140,9 @@ class Gateway:
         self._timeouts = timeouts
         self._limits = limits
         self._plan_limits = PlanLimits(max_wait_s=timeouts.key_wait_s)
-        self._streaming = Transport(timeouts.connect_s, timeouts.first_content_s, timeouts.idle_s)
+        # A stream has its relay's own, finer timers: the transport's must never be first.
+        stream_idle_s = 2 * max(timeouts.idle_s, timeouts.first_content_s)
+        self._streaming = Transport(timeouts.connect_s, timeouts.first_content_s, stream_idle_s)
         self._whole = Transport(timeouts.connect_s, timeouts.answer_s, timeouts.idle_s)
         self.in_flight = 0
         self._served_by: dict[Target, Headers] = {}
@@ -337,7 +339,7 @@ class Gateway:
             prepared.path,
             [_JSON, *access.headers, *prepared.headers],
             _encode(prepared.body),
-            self._patience(first_content_s),
+            self._patience(first_content_s, stream=call.stream),
             proxy=channel.proxies.get(lease.key.label),
         )
         try:
@@ -388,13 +390,9 @@ class Gateway:
         if stream.usage is not None:
             trip.record.count(stream.usage)
 
-    def _patience(self, first_byte_s: float) -> Transport:
-        timeouts = self._timeouts
-        if first_byte_s == timeouts.first_content_s:
-            return self._streaming
-        if first_byte_s == timeouts.answer_s:
-            return self._whole
-        return Transport(timeouts.connect_s, first_byte_s, timeouts.idle_s)
+    def _patience(self, first_byte_s: float, *, stream: bool) -> Transport:
+        usual = self._streaming if stream else self._whole
+        return usual if first_byte_s == usual.first_byte_s else replace(usual, first_byte_s=first_byte_s)
 
     def _headers(self, trip: _Trip, dropped: Sequence[str]) -> Headers:
         """Who served, at which attempt, and what of the request did not get there."""

@@ -127,7 +127,7 @@ def headers_of(token: Token, platform: str, machine: str) -> Headers:
     ]
 
 
-# --- the file -----------------------------------------------------------------------------------------------------------
+# --- the file ---------------------------------------------------------------------------------------------------------
 
 
 def read_token(data: bytes) -> Token:
@@ -160,7 +160,7 @@ def write_token(token: Token) -> bytes:
     return msgspec.json.format(msgspec.json.encode(fields), indent=2)
 
 
-# --- a new token --------------------------------------------------------------------------------------------------------
+# --- a new token ------------------------------------------------------------------------------------------------------
 
 
 def refresh_request(token: Token) -> tuple[Headers, bytes]:

@@ -11,6 +11,7 @@ from ollama_proxy.errors import (
     KeysRefused,
     KeysResting,
     ProxyError,
+    StreamInterrupted,
     UnknownModel,
     UpstreamJunk,
     UpstreamRefused,
@@ -22,6 +23,8 @@ from ollama_proxy.outcome import Kind, Outcome
 __all__ = ["keys_refused", "keys_resting", "refusal", "unavailable"]
 
 _TIMEOUTS = frozenset({408, 504, 524})
+#: Codes of calls that did not get through to the provider.
+_UNREACHED = frozenset({"", UpstreamUnreachable.code, "upstream_tls"})
 
 
 def refusal(
@@ -61,8 +64,10 @@ def _stumble(outcome: Outcome, title: str) -> ProxyError:
         return UpstreamTimeout(f"{title} took too long to answer{_colon(outcome.said)}")
     if outcome.status == 503:
         return unavailable(title, None, outcome.said)
-    if outcome.status == 0:
+    if outcome.status == 0 and outcome.code in _UNREACHED:
         return UpstreamUnreachable(f"{title} cannot be reached{_colon(outcome.said)}", code=outcome.code or None)
+    if outcome.status == 0:
+        return StreamInterrupted(f"{title}: {outcome.said}", code=outcome.code)
     return UpstreamRefused(f"{title} failed with status {outcome.status}{_colon(outcome.said)}", status=502)
 
 

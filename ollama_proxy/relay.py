@@ -25,6 +25,8 @@ __all__ = ["Delivery", "Relay", "Source"]
 
 #: Bytes without content that may come before the first content; a real stream has a few hundred.
 _MAX_HELD = 256 * 1024
+#: Seconds for a provider to end the HTTP body behind its last word, so that the connection can serve again.
+_GRACE_S = 1.0
 
 
 class Delivery:
@@ -137,6 +139,7 @@ class Relay:
         "_started_at",
         "_timeouts",
         "_timer",
+        "_told",
         "_wrote",
         "stream",
     )
@@ -167,6 +170,7 @@ class Relay:
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._paused = False
+        self._told = False  # the client has its end mark
         self._progress = 0
         self._started_at = self._seen = self._wrote = now()
         self._timer: asyncio.TimerHandle | None = None
@@ -191,6 +195,10 @@ class Relay:
     def _on_data(self, data: bytes) -> None:
         if self._done.done():
             return
+        if self._told:
+            # Bytes behind the end are nobody's, and nobody waits for more of them.
+            self._finish(None)
+            return
         try:
             out = self.stream.feed(data)
         except ProxyError as error:
@@ -201,6 +209,8 @@ class Relay:
             self._seen = self._now()
         if out:
             self._write(out)
+        if self.stream.over:
+            self._wind_up()
 
     def _write(self, out: bytes) -> None:
         if not self._delivery.committed:
@@ -213,7 +223,7 @@ class Relay:
             self._commit()
             out = b"".join(self._held)
             self._held.clear()
-        self._wrote = self._seen
+        self._wrote = self._now()
         self._client.write(out)
 
     def _commit(self) -> None:
@@ -222,15 +232,27 @@ class Relay:
         self._on_commit()
 
     def _on_end(self, error: ProxyError | None) -> None:
-        if self._done.done():
-            return
-        if error is not None:
-            self._finish(error)
-            return
+        if not self._told:
+            self._conclude(error)
+        self._finish(None)
+
+    def _wind_up(self) -> None:
+        """The provider has said its last word: the client need not wait for the end of the provider's connection."""
+        self._conclude(None)
+        if not self._done.done():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_later(_GRACE_S, self._finish, None)
+
+    def _conclude(self, error: ProxyError | None) -> None:
+        """The client's end mark; or the error that keeps it from one.
+
+        A stream that had come to its end is whole, however its connection ended afterwards.
+        """
         try:
             rest = self.stream.finish()
         except ProxyError as problem:
-            self._finish(problem)
+            self._finish(error or problem)
             return
         if not self._delivery.committed:
             self._commit()
@@ -238,7 +260,7 @@ class Relay:
         if out:
             self._client.write(out)
         self._client.end()
-        self._finish(None)
+        self._told = True
 
     def _finish(self, error: ProxyError | None) -> None:
         if not self._done.done():
@@ -268,20 +290,21 @@ class Relay:
         return self._seen + wait
 
     def _heartbeat_due(self) -> float:
-        return max(self._wrote, self._seen if self._progress else self._started_at) + self._timeouts.heartbeat_s
+        # What counts is what the client saw: a long tool call grows at the provider while nothing reaches the client.
+        return self._wrote + self._timeouts.heartbeat_s
 
     def _tick(self) -> None:
         if self._done.done():
             return
         now = self._now()
         if now >= self._started_at + self._timeouts.stream_s:
-            self._finish(StreamInterrupted("the stream ran longer than allowed", code="upstream_too_long"))
+            self._on_end(StreamInterrupted("the stream ran longer than allowed", code="upstream_too_long"))
         elif self._paused:
             # The client is slow, not the provider; the server's own timer watches a client that reads nothing.
             self._seen = self._wrote = now
             self._arm()
         elif now >= self._content_due():
-            self._finish(self._silence())
+            self._on_end(self._silence())
         else:
             if now >= self._heartbeat_due():
                 self._heartbeat(now)

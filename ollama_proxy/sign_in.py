@@ -68,7 +68,7 @@ class SignIn:
     def __repr__(self) -> str:
         return f"SignIn({self._file.path})"
 
-    # --- a call ---------------------------------------------------------------------------------------------------------
+    # --- a call -------------------------------------------------------------------------------------------------------
 
     async def carry(self, call: Callable[[Access], Awaitable[Outcome]], proxy: str | None = None) -> Outcome:
         """How `call` ended with a good token; where that is refused all the same, with a new one, once.
@@ -96,7 +96,7 @@ class SignIn:
         if self._renewal is not None:
             await asyncio.wait([self._renewal])
 
-    # --- its file -------------------------------------------------------------------------------------------------------
+    # --- its file -----------------------------------------------------------------------------------------------------
 
     def problem(self) -> tuple[str, dict[str, str]] | None:
         """What the operator should know before the first call: the name of a text, and its values."""
@@ -127,7 +127,7 @@ class SignIn:
         self._token = None
         return True
 
-    # --- its token ------------------------------------------------------------------------------------------------------
+    # --- its token ----------------------------------------------------------------------------------------------------
 
     async def _current(self, refused: Token | None, proxy: str | None) -> Token:
         """A token that is neither old nor the refused one."""

@@ -81,11 +81,16 @@ class Stream(Protocol):
     committed: something with content was returned by `feed`; until then the attempt may be repeated elsewhere.
     progress: how many chunks with content came so far; comments and empty deltas do not count.
     usage: the provider's last word on tokens, as it came; None if it never spoke.
+    over: the upstream's end mark came; nothing that follows means anything.
     """
 
     committed: bool
     progress: int
     usage: Mapping[str, Any] | None
+
+    @property
+    def over(self) -> bool:
+        """See above."""
 
     def feed(self, data: bytes) -> bytes:
         """Client bytes for these upstream bytes; b"" when nothing is ready.

@@ -69,7 +69,7 @@ _MID = {
     "cut": Fault("two pieces of the answer, then the connection is closed", play=plays.then(Close())),
     "rst": Fault("two pieces of the answer, then the connection is reset", play=plays.reset_later),
     "stall": Fault("two pieces of the answer, then silence", play=plays.then(Stall())),
-    "truncated": Fault("the answer stops with neither end nor end mark", twists.without(*twists.END), twists.half),
+    "truncated": Fault("the answer stops with neither end nor end mark", twists.unended(*twists.END), twists.half),
     "cut-json": Fault("the last event is torn in the middle", twists.torn, twists.half),
     "error-mid": Fault("two pieces of text, then an error inside the stream", twists.failing_later, twists.error_body),
 }
@@ -95,7 +95,7 @@ _FORM = {
     "sse": Fault("a stream, also where JSON was asked for", play=plays.as_stream),
     "whitespace": Fault("blank lines ahead of the answer", play=plays.whitespace),
     "no-done": Fault("an end, but no `[DONE]`", twists.without("done")),
-    "no-finish": Fault("`[DONE]`, but no end before it", twists.without("finish", "usage")),
+    "no-finish": Fault("`[DONE]`, but no end before it", twists.unended("finish", "usage")),
     "double-done": Fault("`[DONE]` twice, with text between", twists.twice_done),
     "only-done": Fault("a stream with `[DONE]` and nothing else", twists.only("done"), twists.no_choices),
     "finish-only": Fault("an end without any text", twists.without(*twists.CONTENT), twists.blank_body),

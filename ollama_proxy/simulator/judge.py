@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import parse_qsl
 
 from ollama_proxy.simulator.actions import Action, Behaviour, Sleep
 from ollama_proxy.simulator.ask import Ask
@@ -17,6 +18,7 @@ from ollama_proxy.simulator.events import Frame, Head, Whole, kind_of
 from ollama_proxy.simulator.faults import Fault, Hit, find_fault, in_key, in_model
 from ollama_proxy.simulator.http import Request
 from ollama_proxy.simulator.keys import label_of
+from ollama_proxy.simulator.portal import Portal
 from ollama_proxy.simulator.providers import PROVIDERS, Provider
 from ollama_proxy.simulator.providers.base import Answer, Reply, in_pieces, render, usual_facts
 from ollama_proxy.simulator.quota import Quota, Refusal
@@ -63,7 +65,7 @@ def read_ask(request: Request, number: int, wall: float, served: Mapping[str, Pr
         number=number,
         wall=wall,
     )
-    body = _read_json(request.body)
+    body = _read_form(request) or _read_json(request.body)
     if not isinstance(body, dict):
         return ask
     model, *faults = str(body.get("model") or "").removeprefix("models/").split("!")
@@ -91,6 +93,12 @@ def _key(request: Request) -> str:
     return request.headers.get("x-goog-api-key") or request.query.get("key", "")
 
 
+def _read_form(request: Request) -> dict[str, str] | None:
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+        return None
+    return dict(parse_qsl(request.body.decode("utf-8", "replace")))
+
+
 def _read_json(body: bytes) -> Any:
     try:
         return json.loads(body) if body else None
@@ -106,6 +114,7 @@ class Judge:
         self._script = script
         self._quota = quota
         self._hits: Counter[tuple[str, ...]] = Counter()
+        self.portal = Portal()
 
     def clear(self) -> None:
         """Forget how often faults struck."""
@@ -132,9 +141,11 @@ class Judge:
     def _refuse(self, provider: Provider, ask: Ask, now: float, *, wished: bool) -> Behaviour | None:
         if not ask.operation:
             return _sent(replace(provider.error(404, f"No such path: {ask.method} {ask.path}", ask), name="no-route"))
+        if ask.operation == "token":
+            return _sent(self._renew(provider, ask))
         public = ask.operation in provider.public
         if not public:
-            refusal = provider.sign_in(ask)
+            refusal = self._sign_in(provider, ask)
             if refusal is not None:
                 return _sent(refusal)
         for hit in self._struck(in_key(provider, ask.key), ask, ask.label):
@@ -143,6 +154,18 @@ class Judge:
         if ask.operation not in GENERATES:
             return _sent(provider.listing(ask))
         return self._refuse_body(provider, ask, now, wished=wished)
+
+    def _sign_in(self, provider: Provider, ask: Ask) -> Reply | None:
+        if provider.portal and ask.path.startswith(provider.portal):
+            return None if self.portal.accepts(ask.key, ask.wall) else provider.reply("oauth-401", ask)
+        return provider.sign_in(ask)
+
+    def _renew(self, provider: Provider, ask: Ask) -> Reply:
+        pair = self.portal.renew(ask.body, ask.wall)
+        if pair is None:
+            return provider.reply("token-refresh-invalid", ask)
+        resource = f"http://{ask.headers.get('host', '')}/{provider.name}"
+        return provider.reply("token-refresh-ok", ask, access=pair[0], refresh=pair[1], resource=resource)
 
     def _refuse_body(self, provider: Provider, ask: Ask, now: float, *, wished: bool) -> Behaviour | None:
         if not ask.body:

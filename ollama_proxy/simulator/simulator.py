@@ -30,6 +30,7 @@ from ollama_proxy.simulator.http import Request
 from ollama_proxy.simulator.judge import Judge, Options, read_ask
 from ollama_proxy.simulator.keys import make_key
 from ollama_proxy.simulator.log import Arrival, Log
+from ollama_proxy.simulator.portal import LIFE_S
 from ollama_proxy.simulator.providers import PROVIDERS
 from ollama_proxy.simulator.providers.base import Reply
 from ollama_proxy.simulator.quota import FREE, Limits, Quota
@@ -166,6 +167,18 @@ class Simulator:
             env[f"{provider.upper()}_BASE_URL"] = self.base_url(provider, full=full)
             env[f"{provider.upper()}_API_KEYS"] = ",".join(self.key(provider, label) for label in labels)
         return env
+
+    def credentials(self, life_s: float = LIFE_S) -> dict[str, Any]:
+        """What a new sign-in at Qwen's portal leaves in `oauth_creds.json`. life_s: below zero for an old one."""
+        wall = self.wall()
+        access, refresh = self._judge.portal.issue(wall, life_s)
+        return {
+            "access_token": access,
+            "refresh_token": refresh,
+            "token_type": "Bearer",
+            "resource_url": self.base_url("qwen"),
+            "expiry_date": round((wall + life_s) * 1000),
+        }
 
     # The script
 

@@ -56,6 +56,9 @@ class SimulatorThread:
     def env(self, keys: Mapping[str, Sequence[str]], *, full: bool = False) -> dict[str, str]:
         return self.sim.env(keys, full=full)
 
+    def credentials(self, *args: float) -> dict[str, Any]:
+        return self.do(lambda sim: sim.credentials(*args))
+
     # Everything that touches the running server happens in its thread
 
     @property

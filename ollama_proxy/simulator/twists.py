@@ -24,6 +24,7 @@ CONTENT = frozenset({"text", "thinking", "calls"})
 END = frozenset({"finish", "usage", "done"})
 _JOINT = re.compile(rb'(?<!\\)",(?=")')
 _TEXT_START = re.compile(rb'"content":\s?"(?!")')
+_FINISH = re.compile(rb',"(?:native_)?finish_reason":"[^"]*"')
 _COUNT = re.compile(rb'"prompt_tokens":\s?\d+')
 
 
@@ -67,6 +68,17 @@ def without(*kinds: str) -> TrackTwist:
 
     def twist(track: Track, _context: Context) -> Track:
         return [item for item in track if not (isinstance(item, Frame) and item.kind in kinds)]
+
+    return twist
+
+
+def unended(*kinds: str) -> TrackTwist:
+    """Leaves out the frames of these kinds, and the end where it stands beside the last words, as at Google."""
+    keep = without(*kinds)
+
+    def twist(track: Track, context: Context) -> Track:
+        kept = keep(track, context)
+        return [Frame(_FINISH.sub(b"", i.data), i.kind) if isinstance(i, Frame) else i for i in kept]
 
     return twist
 

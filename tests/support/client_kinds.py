@@ -118,6 +118,7 @@ class _Ollama:
                 assert set(said) == {"error"}
                 assert isinstance(said["error"], str)
                 assert not told.error
+                assert not told.complete, "no error follows the end"
                 told.error = said["error"]
                 continue
             assert not told.error, "nothing follows an error"
@@ -159,7 +160,6 @@ class _OpenAI:
             assert not told.complete, "nothing follows [DONE]"
             if event == "[DONE]":
                 told.complete = told.ended
-                assert told.finish, "an end without a finish_reason"
             else:
                 self._take(told, json.loads(event), "delta")
 

@@ -38,7 +38,6 @@ class MessageStream:
     __slots__ = (
         "_calls_told",
         "_delta",
-        "_ended",
         "_index",
         "_kind",
         "_reader",
@@ -47,6 +46,7 @@ class MessageStream:
         "_terms",
         "_unsent",
         "committed",
+        "over",
         "progress",
         "usage",
     )
@@ -58,7 +58,7 @@ class MessageStream:
         self._terms = terms
         self._reader = StreamReader(may_be_silent=terms.may_be_silent)
         self._started = False
-        self._ended = False
+        self.over = False
         self._index = -1  # of the latest block
         self._kind = ""  # of the open block; "" when none is
         self._delta = b""  # what a delta of the open block begins with
@@ -76,7 +76,7 @@ class MessageStream:
             raise
         self.progress = reader.progress
         self.usage = reader.usage
-        if self._ended:
+        if self.over:
             return b""
         if reader.done:
             out = self._last(pieces)
@@ -97,7 +97,7 @@ class MessageStream:
             self._unsent = self._deltas(reader.unsent)
             raise
         self.progress, self.usage = reader.progress, reader.usage
-        return b"" if self._ended else self._last(pieces)
+        return b"" if self.over else self._last(pieces)
 
     def heartbeat(self) -> bytes:
         """Anthropic's own `ping`, which may come at any time."""
@@ -190,7 +190,7 @@ class MessageStream:
         out = self._calls()
         if not self._started:
             out += self._start()
-        self._ended = True
+        self.over = True
         reason = stop_reason(self._reader.finish, calls=self._calls_told > 0)
         told = {
             "type": "message_delta",

@@ -31,7 +31,6 @@ class OllamaStream:
 
     __slots__ = (
         "_calls_told",
-        "_ended",
         "_failure",
         "_hide_thinking",
         "_moments",
@@ -40,6 +39,7 @@ class OllamaStream:
         "_stamp",
         "_terms",
         "committed",
+        "over",
         "progress",
         "usage",
     )
@@ -55,7 +55,7 @@ class OllamaStream:
         self._reader = StreamReader(split_tags=terms.split_tags, may_be_silent=terms.may_be_silent)
         self._moments = Moments(terms.started, opened=terms.clock.now())
         self._calls_told = 0
-        self._ended = False
+        self.over = False
         self._failure: UpstreamError | None = None
 
     def feed(self, data: bytes) -> bytes:
@@ -69,7 +69,7 @@ class OllamaStream:
             return self._fail(error)
         self.progress = reader.progress
         self.usage = reader.usage
-        if self._ended:
+        if self.over:
             return b""
         out = self._lines(pieces) if pieces else b""
         if reader.done:
@@ -86,7 +86,7 @@ class OllamaStream:
             raise self._failure
         pieces = self._reader.close()
         self.progress, self.usage = self._reader.progress, self._reader.usage
-        if self._ended:
+        if self.over:
             return b""
         return self._lines(pieces) + self._calls() + self._last_line()
 
@@ -148,7 +148,7 @@ class OllamaStream:
         return b"".join(self._line(Said(calls=call)) for call in rendered)
 
     def _last_line(self) -> bytes:
-        self._ended = True
+        self.over = True
         reason = "length" if self._reader.finish == "length" else "stop"
         metrics = render_metrics(self._moments, self._terms.clock.now(), self.usage)
         return self._line(Said(done=done(reason, context=self._terms.context), metrics=metrics))

@@ -112,6 +112,11 @@ class CompletionStream:
         self.progress = 0
         self.usage: Mapping[str, Any] | None = None
 
+    @property
+    def over(self) -> bool:
+        """See `types.Stream`."""
+        return self._reader.done
+
     def feed(self, data: bytes) -> bytes:
         """See `types.Stream.feed`."""
         return self._sent(self._read(lambda: self._reader.feed(data)))

@@ -35,7 +35,6 @@ class ChatStream:
     """One attempt's stream; implements `types.Stream`."""
 
     __slots__ = (
-        "_ended",
         "_finish",
         "_intake",
         "_may_be_silent",
@@ -43,6 +42,7 @@ class ChatStream:
         "_rnd",
         "_unsent",
         "committed",
+        "over",
         "progress",
         "usage",
     )
@@ -54,7 +54,7 @@ class ChatStream:
         self._intake = Intake()
         self._repairs: dict[int, CallRepair] = {}  # one for each choice that made calls
         self._finish: str | None = None  # the last finish_reason that came
-        self._ended = False  # [DONE] came
+        self.over = False  # [DONE] came
         self._unsent = b""
         self.committed = False
         self.progress = 0
@@ -78,15 +78,15 @@ class ChatStream:
         Raises: StreamInterrupted, ErrorInside, EmptyAnswer; UpstreamJunk where nothing like a stream came.
         """
         committed = self.committed
-        rest = b"" if self._ended else self._pass_rest()
+        rest = b"" if self.over else self._pass_rest()
         if not self._intake.spoke:
             raise UpstreamJunk("The provider answered with an empty stream.")
-        if self._finish is None and not self._ended:
+        if self._finish is None and not self.over:
             self._unsent += rest
             self.committed = committed
             raise StreamInterrupted("The provider's stream stopped before its end.")
         check_said(self._finish, said=self.progress > 0, may_be_silent=self._may_be_silent)
-        return rest if self._ended else rest + DONE
+        return rest if self.over else rest + DONE
 
     def heartbeat(self) -> bytes:
         """A comment."""
@@ -103,7 +103,7 @@ class ChatStream:
         ready: list[bytes] = []
         try:
             for frame in frames:
-                if self._ended:
+                if self.over:
                     break
                 payload = data_of(frame)
                 if payload is not None:
@@ -126,7 +126,7 @@ class ChatStream:
 
     def _pass(self, frame: bytes, payload: bytes) -> bytes:
         """What the client gets for a frame, after a look at its payload."""
-        if payload[:1] != b"{" or self._ended:
+        if payload[:1] != b"{" or self.over:
             return self._pass_odd(frame, payload)
         chunk = decode_strictly(payload)
         if chunk is None:
@@ -149,11 +149,11 @@ class ChatStream:
         return self._pass_carefully(frame, payload, chunk, rewrite=False)
 
     def _pass_odd(self, frame: bytes, payload: bytes) -> bytes:
-        if self._ended:
+        if self.over:
             return b""
         payload = payload.strip()
         if payload == b"[DONE]":
-            self._ended = True
+            self.over = True
             return frame if self.committed else b""
         return self._pass_carefully(frame, payload, decode_chunk(payload), rewrite=True) if payload else frame
 

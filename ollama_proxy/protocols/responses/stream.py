@@ -36,7 +36,6 @@ class ResponseStream:
 
     __slots__ = (
         "_calls_told",
-        "_ended",
         "_head",
         "_item_id",
         "_kind",
@@ -49,6 +48,7 @@ class ResponseStream:
         "_texts",
         "_unsent",
         "committed",
+        "over",
         "progress",
         "usage",
     )
@@ -60,7 +60,7 @@ class ResponseStream:
         self._terms = terms
         self._reader = StreamReader()
         self._sequence = 0
-        self._ended = False
+        self.over = False
         self._output: list[dict[str, Any]] = []  # finished items
         self._kind = ""  # of the open item; "" when none is
         self._item_id = ""
@@ -80,7 +80,7 @@ class ResponseStream:
             raise
         self.progress = reader.progress
         self.usage = reader.usage
-        if self._ended:
+        if self.over:
             return b""
         if reader.done:
             out = self._last(pieces)
@@ -101,7 +101,7 @@ class ResponseStream:
             self._unsent = self._deltas(reader.unsent)
             raise
         self.progress, self.usage = reader.progress, reader.usage
-        return b"" if self._ended else self._last(pieces)
+        return b"" if self.over else self._last(pieces)
 
     def heartbeat(self) -> bytes:
         """A comment."""
@@ -221,7 +221,7 @@ class ResponseStream:
         if self._kind != "text" and not any(item["type"] != "reasoning" for item in self._output):
             out += self._open("text")  # where nothing was said, a message says so
         out += self._shut(finish)
-        self._ended = True
+        self.over = True
         response = ended(
             self._terms.frame, finish, self._output, usage_of(self._reader.usage), int(self._terms.clock.wall())
         )

@@ -103,6 +103,8 @@ class Provider:
         ("POST", "/embeddings"): "embeddings",
         ("GET", "/models"): "models",
     }
+    #: The part of the paths where a sign-in's tokens are taken in place of keys; "" where there is none.
+    portal: ClassVar[str] = ""
     #: Lists that need no key.
     public: ClassVar[frozenset[str]] = frozenset()
     #: What the fault words in keys and model names mean here: word -> name of a recorded answer.

@@ -1,5 +1,7 @@
 """Owns how Qwen's DashScope (compatible mode) behaves: thinking that wants a stream, empty texts that mean nothing.
 
+Below `/v1/` it is the portal of the sign-in, which takes that sign-in's tokens only and has no list of models.
+
 Rules: Alibaba Model Studio (compatible mode, error codes), read 2026-11.
 """
 
@@ -31,6 +33,12 @@ class Qwen(Provider):
     name: ClassVar[str] = "qwen"
     title: ClassVar[str] = "Qwen"
     real_path: ClassVar[str] = "compatible-mode/v1"
+    routes: ClassVar[Mapping[tuple[str, str], str]] = {
+        **Provider.routes,
+        ("POST", "/v1/chat/completions"): "chat",
+        ("POST", "/api/v1/oauth2/token"): "token",
+    }
+    portal: ClassVar[str] = "/v1/"
     words: ClassVar[Mapping[str, str]] = {
         "bad": "bad-key",
         "leaked": "bad-key",

@@ -156,12 +156,13 @@ _OAUTH: dict[str, Shape] = {
         "portal: a new pair of tokens",
         200,
         {
-            "access_token": "SIM-access-token-2",
-            "refresh_token": "SIM-refresh-token-2",
+            "access_token": "$access",
+            "refresh_token": "$refresh",
             "token_type": "Bearer",
             "expires_in": 21600,
-            "resource_url": "portal.qwen.ai",
+            "resource_url": "$resource",
         },
+        facts={"access": "SIM-access-token-2", "refresh": "SIM-refresh-token-2", "resource": "portal.qwen.ai"},
         operation="token",
     ),
 }

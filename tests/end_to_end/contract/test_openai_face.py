@@ -9,7 +9,7 @@ from urllib.parse import quote
 import openai
 import pytest
 
-from tests.support.contract import CHAT, CODE, DEEP, EMBED, PAUSE, PLAIN, Answer, World, chunk
+from tests.support.contract import CHAT, CODE, DEEP, PAUSE, PLAIN, Answer, World, chunk
 
 OPEN = "openrouter:openai/gpt-4o-mini"
 TOOL = {
@@ -400,8 +400,3 @@ def test_a_transcription_is_refused_honestly(world: World) -> None:
         with pytest.raises(openai.NotFoundError):
             client.audio.transcriptions.create(model="nope", file=("a.wav", b"RIFF"))
     assert not world.arrivals
-
-
-def test_an_embedder_is_left_to_its_provider(world: World) -> None:
-    """C193: on OpenAI's side the provider says what its model cannot do."""
-    assert world.complete(EMBED).status in (400, 404)
