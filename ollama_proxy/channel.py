@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from ollama_proxy import oauth
 from ollama_proxy.outcome import Kind, Outcome, Reply, Scope
+from ollama_proxy.plan import Stage
 from ollama_proxy.pool import KeyPool, Lease
 from ollama_proxy.providers import Provider
 from ollama_proxy.sign_in import SignIn
@@ -88,6 +89,8 @@ class Line:
 class Channel:
     """One provider: what it is, where it is, whose keys may be used.
 
+    stage: it as the only target of a request.
+
     proxies: label of a key -> URL of the proxy that its calls leave through.
     sign_ins: label of a key -> the sign-in that it stands for; plain keys are not among them.
     models_path: where the model list lies; None where there is none to ask for, or only sign-ins to ask with.
@@ -105,6 +108,7 @@ class Channel:
         self.provider = provider
         self.name = provider.name
         self.pool = pool
+        self.stage = Stage(pool.budget)
         self.base_url = (base_url or provider.base_url).rstrip("/")
         self.proxies = dict(proxies or {})
         self.sign_ins = dict(sign_ins or {})
@@ -128,7 +132,11 @@ class Channel:
     async def carry(self, lease: Lease, call: Callable[[Access], Awaitable[Outcome]]) -> Outcome:
         """How `call` ended with the token of the sign-in that the lease's key stands for."""
         label = lease.key.label
-        return await self.sign_ins[label].carry(call, self.proxies.get(label))
+        sign_in = self.sign_ins[label]
+        outcome = await sign_in.carry(call, self.proxies.get(label))
+        if sign_in.given_up_at is not None:
+            self.pool.retire(label, sign_in.given_up_at)
+        return outcome
 
     def look_again(self, now: float) -> None:
         """A sign-in that was given up lives again once its file is another."""

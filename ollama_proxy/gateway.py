@@ -217,10 +217,15 @@ class Gateway:
     def _set_out(self, call: Call, delivery: Delivery, record: Served) -> _Trip:
         now = self._clock.now()
         targets = self._able(call, self._find(call.model))
-        contexts = [self._describe(t).context if len(targets) > 1 else None for t in targets]
-        stages = [Stage(self._channels[t.provider].pool.budget, c) for t, c in zip(targets, contexts, strict=True)]
+        if len(targets) == 1:
+            # The window matters only where there is another target to compare with.
+            stages = [self._channels[targets[0].provider].stage]
+        else:
+            stages = [Stage(self._channels[t.provider].pool.budget, self._describe(t).context) for t in targets]
         patience = self._timeouts.first_content_s if call.stream else self._timeouts.answer_s
-        progress = Progress(stages, now + self._timeouts.answer_s, patience, call.sdk_retry, self._plan_limits)
+        # What may be waited for a key comes on top: a first attempt has its whole time.
+        deadline = now + self._timeouts.answer_s + self._timeouts.key_wait_s
+        progress = Progress(stages, deadline, patience, call.sdk_retry, self._plan_limits)
         return _Trip(call, delivery, targets, progress, record, self._timeouts.key_wait_s)
 
     def _able(self, call: Call, targets: Sequence[Target]) -> Sequence[Target]:

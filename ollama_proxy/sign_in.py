@@ -45,7 +45,7 @@ class _NotNow(Exception):
 
 
 class SignIn:
-    """One file of qwen-code's. `complaint` says why it was given up, "" while it serves.
+    """One file of qwen-code's. `given_up_at` (monotonic seconds) is None while it serves; `complaint` says why not.
 
     token_url: where tokens are renewed. learn: told every token before it is used, to keep it out of logs and errors.
     """
@@ -63,6 +63,7 @@ class SignIn:
         self._spent = ""
         self._renewal: asyncio.Task[Token] | None = None
         self._was_looked_at = False
+        self.given_up_at: float | None = None
         self.complaint = ""
 
     def __repr__(self) -> str:
@@ -121,17 +122,16 @@ class SignIn:
         if not self._was_looked_at:
             self._was_looked_at = True
             return True
-        if not self.complaint or self._file.stamp() == self._stamp:
+        if self.given_up_at is None or self._file.stamp() == self._stamp:
             return False
-        self.complaint = ""
-        self._token = None
+        self.given_up_at, self.complaint, self._token = None, "", None
         return True
 
     # --- its token ----------------------------------------------------------------------------------------------------
 
     async def _current(self, refused: Token | None, proxy: str | None) -> Token:
         """A token that is neither old nor the refused one."""
-        if self.complaint:
+        if self.given_up_at is not None:
             raise _Useless(self.complaint)
         if self._token is not None and self._serves(self._token, refused):
             return self._token
@@ -201,7 +201,8 @@ class SignIn:
         self._stamp = self._file.stamp()
 
     def _give_up(self, why: str) -> _Useless:
-        if not self.complaint:
+        if self.given_up_at is None:
+            self.given_up_at = self._clock.now()
             self.complaint = f"the sign-in is dropped: {why}"
             _log.warning("%s: %s", self, self.complaint)
         return _Useless(self.complaint)

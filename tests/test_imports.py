@@ -2,10 +2,11 @@
 
     cli, tools, screen                                     the terminal
       → server                                             who is let in, which route
-      → gateway, relay, channel, batches, refresh,         one request's way
-        refusals
+      → gateway, relay, channel, sign_in, shared_file,     one request's way
+        batches, refresh, refusals
       → plan, routing, pool, catalog, providers,           the parts: each does one thing and
-        protocols, upstream, store, library, memory        knows none of the others
+        protocols, upstream, store, library, memory,       knows none of the others
+        oauth
       → hub, wire, consequences, outcome, types,           the words that all of them share
         settings, texts, errors, clock, names, secret,
         telemetry
@@ -24,8 +25,20 @@ from pathlib import Path
 from tests.support.source import PACKAGE, Import, imports_of, modules, name_of, part_of, tree_of
 
 TERMINAL = {"cli", "tools", "screen", "__main__"}
-JOURNEY = {"gateway", "relay", "channel", "batches", "refresh", "refusals"}
-PARTS = {"plan", "routing", "pool", "catalog", "providers", "protocols", "upstream", "store", "library", "memory"}
+JOURNEY = {"gateway", "relay", "channel", "sign_in", "shared_file", "batches", "refresh", "refusals"}
+PARTS = {
+    "plan",
+    "routing",
+    "pool",
+    "catalog",
+    "providers",
+    "protocols",
+    "upstream",
+    "store",
+    "library",
+    "memory",
+    "oauth",
+}
 WORDS = {
     "hub",
     "wire",

@@ -18,6 +18,7 @@ from ollama_proxy.outcome import Kind, Outcome
 from ollama_proxy.pool.budget import RetryBudget
 from ollama_proxy.pool.cell import Cell
 from ollama_proxy.pool.choose import Heat, lightest, two_of
+from ollama_proxy.pool.credentials import declare_dead
 from ollama_proxy.pool.facts import Fact, apply_facts, collect_facts
 from ollama_proxy.pool.rules import PoolRules
 from ollama_proxy.pool.settle import credit, keep_a_hope, settle
@@ -188,6 +189,13 @@ class KeyPool:
                 self._state.refresh()
                 return True
         return False
+
+    def retire(self, label: str, now: float) -> None:
+        """Whoever looks after a key knows that it will not be accepted any more, and need not try: it is dead."""
+        for slot in self._state.slots:
+            if slot.secret.label == label and slot.died_at is None:
+                declare_dead(slot, now, self.rules)
+                self._state.refresh()
 
     # --- what others may know -----------------------------------------------------------------------------------------
 

@@ -161,6 +161,8 @@ class Provider:
 
     def group(self, model_id: str) -> str | None:
         """The quota group of a model (`:free` and `paid` at OpenRouter); None where a provider has no groups."""
+        if not self._groups:
+            return None
         return next((group for group, fits in self._groups if fits(model_id)), None)
 
     # --- models -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Owns what happens on the routes that are our own: the root, health, metrics, the state of the keys."""
+"""Owns what happens on the routes that are our own: the root, the page, health, metrics, the state of the keys."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import msgspec
 
 from ollama_proxy import OLLAMA_VERSION, __version__
 from ollama_proxy.protocols import ollama
+from ollama_proxy.server.access import Access
+from ollama_proxy.server.page import render_page
+from ollama_proxy.server.preference import first_choice
 from ollama_proxy.server.routing_table import Route
 from ollama_proxy.server.services import Services
 from ollama_proxy.server.visit import Visit
@@ -15,6 +18,15 @@ __all__ = ["routes"]
 
 _JSON: Headers = [(b"content-type", ollama.JSON)]
 _TEXT: Headers = [(b"content-type", b"text/plain; charset=utf-8")]
+#: What the root can be, by what the client accepts; programs get JSON unless they want something else more.
+_FORMS = {
+    "application/json": "json",
+    "application/*": "json",
+    "*/*": "json",
+    "text/plain": "text",
+    "text/*": "text",
+    "text/html": "page",
+}
 
 
 def routes(services: Services) -> list[Route]:
@@ -22,6 +34,7 @@ def routes(services: Services) -> list[Route]:
     api = _Own(services)
     return [
         Route(("GET", "HEAD"), "/", api.root, open=True),
+        Route(("GET", "HEAD"), "/ui", api.page),
         Route(("GET", "HEAD"), "/healthz", api.health, open=True),
         Route(("GET",), "/metrics", api.metrics),
         Route(("GET",), "/api/keys", api.keys),
@@ -31,14 +44,28 @@ def routes(services: Services) -> list[Route]:
 class _Own:
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._access = Access(services.settings.token)
 
     def root(self, visit: Visit) -> None:
-        """Ollama's sentence for who asks for text (or shows no token), versions for programs."""
-        wants = visit.request.headers.get(b"accept", b"")
-        if self._services.settings.token is not None or wants.startswith(b"text/plain"):
+        """Ollama's sentence for who asks for text, versions for programs, the page for browsers.
+
+        Who shows no token where one is set gets the sentence and nothing else.
+        """
+        headers = visit.request.headers
+        by_path = self._access.path_within(visit.request.path)[1]
+        known = self._access.admits(headers, by_path=by_path)
+        form = first_choice(headers.get(b"accept", b""), _FORMS, "json") if known else "text"
+        if form == "page":
+            self.page(visit)
+        elif form == "text":
             visit.respond(200, _TEXT, b"Ollama is running")
         else:
             visit.respond(200, _JSON, ollama.render_root(OLLAMA_VERSION, __version__))
+
+    def page(self, visit: Visit) -> None:
+        languages = visit.request.headers.get(b"accept-language", b"")
+        korean = first_choice(languages, {"ko": True, "en": False, "*": False}, False)
+        visit.respond(200, *render_page(korean=korean))
 
     def health(self, visit: Visit) -> None:
         visit.respond(200, _JSON, b'{"status":"ok"}')

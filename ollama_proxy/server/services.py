@@ -61,7 +61,7 @@ class Services:
         )
 
     def all_listed(self) -> list[Listed]:
-        """Everything that can be asked for, newest first: made names, the providers' models but for the deleted ones."""
+        """Everything that can be asked for, newest first: made names, and the providers' models that nobody deleted."""
         library = self.library
         made = []
         for name in library.names():

@@ -65,7 +65,7 @@ def read_ask(request: Request, number: int, wall: float, served: Mapping[str, Pr
         number=number,
         wall=wall,
     )
-    body = _read_form(request) or _read_json(request.body)
+    body = _read_form(request) if ask.operation == "token" else _read_json(request.body)
     if not isinstance(body, dict):
         return ask
     model, *faults = str(body.get("model") or "").removeprefix("models/").split("!")

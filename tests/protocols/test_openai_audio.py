@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,7 +117,5 @@ _PIECES = [
 def test_nothing_but_a_refusal_comes_of_nonsense(body: bytes, kind: bytes) -> None:
     """F81: whatever the bytes are."""
     for content_type in (FORM, FORM + kind, kind):
-        try:
-            parse_transcription(body, content_type)
-        except BadRequest as error:
-            assert error.message
+        with contextlib.suppress(BadRequest):
+            assert parse_transcription(body, content_type)

@@ -35,7 +35,7 @@ __all__ = [
     "read_answer",
 ]
 
-#: Models that the simulated providers list: talks, sees, thinks; only talks; fills gaps; takes no tools; thinks; embeds.
+#: Models that the simulated providers list. They can: all; only talk; fill gaps; not even use tools; think; embed.
 CHAT = "google:gemini-2.5-flash"
 PLAIN = "cohere:command-a-03-2025"
 CODE = "codestral:codestral-latest"

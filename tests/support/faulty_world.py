@@ -18,7 +18,7 @@ import pytest
 from ollama_proxy.simulator import Arrival, Header, Send, SimulatorThread, Status
 from tests.support.client_kinds import Told, Way
 from tests.support.running import RunningProxy
-from tests.support.sim_kit import Got, exchange
+from tests.support.sim_kit import Got
 from tests.support.time_machine import TimeMachine
 
 __all__ = ["NO_WAITING", "Caller", "World", "limited", "make_world", "render"]
@@ -95,6 +95,22 @@ def _is_whole(data: bytes) -> bool:
         return body.endswith(b"0\r\n\r\n")
     _, announced, length = lower.partition(b"content-length: ")
     return bool(announced) and len(body) >= int(length.split(b"\r\n")[0])
+
+
+async def exchange(port: int, request: bytes) -> Got:
+    """All that comes back for these bytes on a connection of their own."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    pieces, end = [], "eof"
+    try:
+        writer.write(request)
+        await writer.drain()
+        while piece := await reader.read(1 << 20):
+            pieces.append(piece)
+    except ConnectionError:
+        end = "reset"
+    finally:
+        writer.transport.abort()
+    return Got(b"".join(pieces), end)
 
 
 def render(path: str, body: Any = None, headers: Mapping[str, str] | None = None, *, close: bool = True) -> bytes:

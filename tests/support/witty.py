@@ -22,6 +22,8 @@ _WEATHER = re.compile(r"\bweather\b.*?\bin ([A-Z][\w ,]*)\?")
 _NAMED = re.compile(r"\bnamed '([^']+)'")
 #: "a JSON with 'setup' and 'punchline' keys"
 _KEYS = re.compile(r"'(\w+)'")
+#: "What is the value of magic_function(3)?"
+_CALLED = re.compile(r"\b(\w+)\((\d+)\)")
 
 
 def answer(ask: Ask) -> Say | None:
@@ -29,6 +31,10 @@ def answer(ask: Ask) -> Say | None:
     if ask.operation != "chat" or not ask.messages or ask.messages[-1].get("role") != "user":
         return None
     question = ask.question
+    called = _CALLED.search(question)
+    for tool in ask.tools:
+        if called and tool["name"] == called[1]:
+            return Say(calls=[(called[1], {next(iter(tool["parameters"]["properties"])): int(called[2])})])
     subject = _WEATHER.search(question) or _NAMED.search(question)
     if subject and len(ask.tools) == 1:
         return Say(calls=[(str(ask.tools[0]["name"]), _arguments(ask.tools[0], subject[1]))])

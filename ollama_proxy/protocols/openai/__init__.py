@@ -1,7 +1,7 @@
 """OpenAI's client protocol: chat completions, text completions, embeddings, audio, models. Nearly a pass-through.
 
-`parse_chat`, `parse_completions` and `parse_embeddings` take (body, headers with lower-case names, clock) and give a Call
-whose face tells the answer.
+`parse_chat`, `parse_completions` and `parse_embeddings` take (body, headers with lower-case names, clock) and give a
+Call whose face tells the answer.
 """
 
 from __future__ import annotations

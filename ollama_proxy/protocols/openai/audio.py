@@ -55,7 +55,9 @@ def parse_transcription(body: bytes, content_type: bytes) -> str:
 
 def refuse_transcription(model: str) -> BadRequest:
     """The answer to a form that is right."""
-    return BadRequest(f'"{model}" cannot be reached for transcription: this proxy passes no audio files on', param="model")
+    return BadRequest(
+        f'"{model}" cannot be reached for transcription: this proxy passes no audio files on', param="model"
+    )
 
 
 def _boundary(content_type: bytes) -> bytes:

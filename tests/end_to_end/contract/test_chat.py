@@ -38,7 +38,8 @@ def test_an_answer_has_ollamas_keys_in_order(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", [PLAIN, f"{PLAIN}:latest", PLAIN.upper(), PLAIN.replace(":", "/"), f" {PLAIN} ", "COHERE:command-a-03-2025"]
+    "asked",
+    [PLAIN, f"{PLAIN}:latest", PLAIN.upper(), PLAIN.replace(":", "/"), f" {PLAIN} ", "COHERE:command-a-03-2025"],
 )
 def test_the_model_is_echoed_letter_by_letter(world: World, asked: str) -> None:
     """C61: with and without tag, in any case, with blanks around it."""

@@ -58,7 +58,9 @@ def test_an_answer_has_ollamas_keys_in_order(world: World) -> None:
     assert told["total_duration"] >= told["load_duration"] > 0
 
 
-@pytest.mark.parametrize("model", [MODEL, "google:gemini-embedding-001", "cohere:embed-v4.0", "openrouter:qwen/qwen3-embedding-8b"])
+@pytest.mark.parametrize(
+    "model", [MODEL, "google:gemini-embedding-001", "cohere:embed-v4.0", "openrouter:qwen/qwen3-embedding-8b"]
+)
 def test_every_vector_has_length_one(world: World, model: str) -> None:
     """C154: whatever the provider's has."""
     for vector in embed(world, model=model, input=["one", "two"])["embeddings"]:

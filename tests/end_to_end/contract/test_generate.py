@@ -105,7 +105,13 @@ def test_template_and_context_have_no_effect(world: World) -> None:
 
 def test_what_chat_understands_generate_does_too(world: World) -> None:
     """C141: format, options, think and logprobs."""
-    more = {"format": "json", "options": {"temperature": 0.5}, "think": "low", "logprobs": True, "top_logprobs": 2}
+    more: dict[str, Any] = {
+        "format": "json",
+        "options": {"temperature": 0.5},
+        "think": "low",
+        "logprobs": True,
+        "top_logprobs": 2,
+    }
     assert world.generate(DEEP, **more).status == 200
     sent = world.sent
     assert sent["response_format"] == {"type": "json_object"}
@@ -118,7 +124,13 @@ def test_what_chat_understands_generate_does_too(world: World) -> None:
 
 def test_what_chat_refuses_generate_does_too(world: World) -> None:
     """C141: in the same words."""
-    for more in ({"format": "xml"}, {"options": {"stop": "x"}}, {"think": "x"}, {"logprobs": True, "top_logprobs": 21}):
+    refused: list[dict[str, Any]] = [
+        {"format": "xml"},
+        {"options": {"stop": "x"}},
+        {"think": "x"},
+        {"logprobs": True, "top_logprobs": 21},
+    ]
+    for more in refused:
         assert world.generate(NO_TOOLS, **more).body == world.chat(NO_TOOLS, **more).body
     assert not world.arrivals
 

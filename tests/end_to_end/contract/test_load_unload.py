@@ -39,7 +39,8 @@ def test_no_time_left_unloads(world: World, path: str, keep_alive: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "more", [{}, {"prompt": ""}, {"prompt": "", "images": [PICTURE]}, {"system": "Be brief."}, {"suffix": "", "raw": True}]
+    "more",
+    [{}, {"prompt": ""}, {"prompt": "", "images": [PICTURE]}, {"system": "Be brief."}, {"suffix": "", "raw": True}],
 )
 def test_a_generation_without_a_prompt_loads(world: World, more: dict[str, Any]) -> None:
     """C129 C131: also with pictures or a system text."""

@@ -8,11 +8,12 @@ from urllib.parse import quote
 
 import openai
 import pytest
+from openai.types.chat import ChatCompletionFunctionToolParam
 
 from tests.support.contract import CHAT, CODE, DEEP, PAUSE, PLAIN, Answer, World, chunk
 
 OPEN = "openrouter:openai/gpt-4o-mini"
-TOOL = {
+TOOL: ChatCompletionFunctionToolParam = {
     "type": "function",
     "function": {
         "name": "get_weather",
@@ -239,9 +240,12 @@ def test_nothing_is_put_into_a_request(world: World) -> None:
 def test_the_official_accumulator_takes_every_providers_calls(world: World, model: str) -> None:
     """C190: index, id and name where they belong, and `tool_calls` as reason."""
     text = "Use a tool: how is the weather in Paris?"
-    with sdk(world) as client, client.chat.completions.stream(
-        model=model, messages=[{"role": "user", "content": text}], tools=[TOOL]
-    ) as streamed:
+    with (
+        sdk(world) as client,
+        client.chat.completions.stream(
+            model=model, messages=[{"role": "user", "content": text}], tools=[TOOL]
+        ) as streamed,
+    ):
         choice = streamed.get_final_completion().choices[0]
     assert choice.finish_reason == "tool_calls"
     (call,) = choice.message.tool_calls or []

@@ -136,7 +136,7 @@ FAULTS = [
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("stream", [True, False])
 def test_every_error_is_one_text(hasty: World, fault: str, stream: bool) -> None:
-    """C235 C237: whatever the provider does, the client gets one string, and never a status that means its own token."""
+    """C235 C237: whatever the provider does, it is one string, and never a status that means the client's own token."""
     hasty.fresh()
     hasty.sim.play("google", fault, times=None)
     answer = hasty.post("/api/chat", {**ASK, "stream": stream})
@@ -283,7 +283,7 @@ def test_the_official_cli_s_way_of_running_a_model_works(world: World) -> None:
     assert shown.json["remote_host"]
     empty = {"prompt": "", "suffix": "", "system": "", "template": "", "options": None, "keep_alive": "5m0s"}
     assert world.post("/api/generate", {"model": CHAT, **empty}).json["done_reason"] == "load"
-    go = {"model": CHAT, "messages": ASK["messages"], "format": "", "options": {}, "think": None}
+    go: dict[str, Any] = {"model": CHAT, "messages": ASK["messages"], "format": "", "options": {}, "think": None}
     lines = world.post("/api/chat", go, accept="application/x-ndjson").lines
     assert lines[-1]["done"]
     assert not re.search(r'"(error|type)":', json.dumps([{**line, "message": None} for line in lines]))

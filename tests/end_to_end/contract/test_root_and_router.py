@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.contract import CHAT, EMBED, JSON, World
+from tests.support.contract import CHAT, EMBED, JSON, World, make_world
 
 ASK = [{"role": "user", "content": "Say hello."}]
 #: A good body for every endpoint that takes one.
@@ -45,6 +46,81 @@ def test_the_root_tells_programs_the_versions(world: World, accept: str | None) 
     assert (answer.status, answer.type) == (200, JSON)
     assert list(answer.json) == ["status", "version", "proxy"]
     assert answer.json["status"] == "Ollama is running"
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize("path", ["/", "/ui", "/ui/"])
+@pytest.mark.parametrize(
+    ("languages", "language", "word"),
+    [
+        (None, "en", "Running"),
+        ("en-US,en;q=0.9,ko;q=0.8", "en", "Running"),
+        ("ko-KR,ko;q=0.9,en-US;q=0.8,en;q=0.7", "ko", "실행 중"),
+        ("de-DE,ko;q=0.5", "ko", "실행 중"),
+        ("fr", "en", "Running"),
+    ],
+)
+def test_a_browser_gets_a_page_in_its_language(
+    world: World, path: str, languages: str | None, language: str, word: str
+) -> None:
+    """C1: at the root and at /ui, in English or Korean."""
+    answer = world.get(path, accept=BROWSER, accept_language=languages)
+    assert (answer.status, answer.type) == (200, "text/html; charset=utf-8")
+    assert answer.field("content-language") == language
+    text = answer.body.decode()
+    assert f'<html lang="{language}">' in text
+    assert word in text
+    head = world.ask("HEAD", path, accept=BROWSER, accept_language=languages)
+    assert (head.status, head.body, head.field("content-length")) == (200, b"", str(len(answer.body)))
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with make_world(tmp_path_factory.mktemp("guarded"), PROXY_API_TOKEN="a-token") as world:
+        yield world
+
+
+@pytest.mark.parametrize("accept", [None, "application/json", "text/plain", BROWSER])
+def test_where_a_token_is_set_strangers_get_the_sentence_alone(guarded: World, accept: str | None) -> None:
+    """C1 C2 C21: whatever they accept; no version, no page."""
+    for fields in ({}, {"authorization": "Bearer wrong"}, {"x_api_key": "wrong"}):
+        answer = guarded.get("/", accept=accept, **fields)
+        assert (answer.status, answer.type) == (200, "text/plain; charset=utf-8")
+        assert answer.body == b"Ollama is running"
+    head = guarded.ask("HEAD", "/", accept=accept)
+    assert (head.status, head.field("content-length")) == (200, "17")
+
+
+def test_where_a_token_is_set_nothing_else_answers_without_it(guarded: World) -> None:
+    """C21: but health; the rest is 401 in the words of its protocol, known path or not."""
+    assert guarded.get("/healthz").body == b'{"status":"ok"}'
+    for path in ("/ui", "/api/version", "/api/tags", "/api/keys", "/metrics", "/api/nope"):
+        guarded.get(path, accept=BROWSER).assert_error(401, begins="This proxy wants its token")
+    for path in ("/v1/models", "/v1/nope"):
+        guarded.get(path).assert_openai_error(401)
+    for path, body in POSTS.items():
+        assert guarded.post(path, body).status == 401
+    assert not guarded.arrivals
+
+
+@pytest.mark.parametrize(
+    ("prefix", "fields"),
+    [
+        ("", {"authorization": "Bearer a-token"}),
+        ("", {"authorization": "Basic eDphLXRva2Vu"}),
+        ("", {"x_api_key": "a-token"}),
+        ("/a-token", {}),
+    ],
+)
+def test_whoever_shows_the_token_gets_everything(guarded: World, prefix: str, fields: dict[str, str | None]) -> None:
+    """C1 C21: in each way in which a client can."""
+    assert guarded.get(f"{prefix}/", **fields).json["status"] == "Ollama is running"
+    assert guarded.get(f"{prefix}/", accept=BROWSER, **fields).type == "text/html; charset=utf-8"
+    assert guarded.get(f"{prefix}/ui", accept=BROWSER, **fields).type == "text/html; charset=utf-8"
+    assert guarded.get(f"{prefix}/api/tags", **fields).json["models"]
+    assert guarded.post(f"{prefix}/api/chat", POSTS["/api/chat"], **fields).status == 200
 
 
 def test_the_clis_heartbeat_is_answered(world: World) -> None:

@@ -91,7 +91,7 @@ def test_who_wants_no_thinking_sees_none(world: World, path: str, name: str) -> 
     world.stream_with(*map(chunk, NAMES[name]), chunk({"content": "Because."}), chunk({}, "stop"))
     streamed = world.post(path, {**ask, "think": False})
     world.fresh()
-    names = {key: "Let me see." for key in NAMES[name][0]}
+    names = dict.fromkeys(NAMES[name][0], "Let me see.")
     world.answer_with(whole({"content": "Because.", **names}))
     in_one = world.post(path, {**ask, "think": False, "stream": False})
     for answer in (streamed, in_one):

@@ -92,7 +92,9 @@ def test_parallel_calls_come_out_whole_and_in_order(world: World) -> None:
         {"tool_calls": [part('"Rome"}', index=1)]},
         {"tool_calls": [part('"Paris"}', index=0)]},
     )
-    told = [(c["function"]["index"], c["function"]["name"], c["function"]["arguments"]["city"]) for c in calls_of(lines)]
+    told = [
+        (c["function"]["index"], c["function"]["name"], c["function"]["arguments"]["city"]) for c in calls_of(lines)
+    ]
     assert told == [(0, "get_weather", "Paris"), (1, "get_time", "Rome")]
 
 

@@ -218,7 +218,8 @@ WORDS = '"high", "medium", "low", "max", true, or false'
 def test_a_wrong_think_is_told_in_ollamas_words(world: World) -> None:
     """C101: a word that is none, and no word at all."""
     world.chat(think="x").assert_error(400, f'invalid think value: "x" (must be {WORDS})')
-    for value in (5, ["low"], {}):
+    wrong: list[Any] = [5, ["low"], {}]
+    for value in wrong:
         world.chat(think=value).assert_error(400, f"think must be a boolean or string ({WORDS})")
 
 
@@ -243,7 +244,7 @@ EFFORTS: dict[str, dict[Any, dict[str, Any]]] = {
         False: {"reasoning_effort": "minimal"},  # this one cannot but think
     },
     "qwen:qwen-plus-latest": {
-        **dict.fromkeys(("low", "medium", "high", "max", True), {"enable_thinking": True}),
+        **{word: {"enable_thinking": True} for word in ("low", "medium", "high", "max", True)},
         False: {"enable_thinking": False},
     },
 }
@@ -286,9 +287,7 @@ def test_tools_must_be_supported(world: World) -> None:
 @pytest.mark.parametrize("value", [21, -1])
 def test_top_logprobs_has_a_range(world: World, value: int) -> None:
     """C105: 0 to 20, before the model is looked at."""
-    world.chat("nope", logprobs=True, top_logprobs=value).assert_error(
-        400, "top_logprobs must be between 0 and 20"
-    )
+    world.chat("nope", logprobs=True, top_logprobs=value).assert_error(400, "top_logprobs must be between 0 and 20")
     world.generate("nope", top_logprobs=value).assert_error(400, "top_logprobs must be between 0 and 20")
 
 

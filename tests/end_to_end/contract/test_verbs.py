@@ -140,7 +140,9 @@ def test_no_weights_are_stored_here(world: World, joint: str) -> None:
     refused.assert_error(400, begins="weights cannot be stored here")
 
 
-@pytest.mark.parametrize("digest", ["x", "sha256:", f"sha256:{DIGEST}0", f"md5:{DIGEST}", f"sha256:{'g' * 64}", "sha256/"])
+@pytest.mark.parametrize(
+    "digest", ["x", "sha256:", f"sha256:{DIGEST}0", f"md5:{DIGEST}", f"sha256:{'g' * 64}", "sha256/"]
+)
 def test_a_malformed_digest_is_400(world: World, digest: str) -> None:
     """C173: for HEAD and POST."""
     assert world.ask("HEAD", f"/api/blobs/{digest}").status == 400

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
 import threading
 import tracemalloc
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -21,13 +21,23 @@ from ollama_proxy.simulator import Chunk, Close, Header, Rst, Sleep, Stall, Stat
 from tests.support.client_kinds import Way, every_kind, every_stream, every_way
 from tests.support.faulty_world import World, make_world
 from tests.support.running import RunningProxy
+from tests.support.time_machine import TimeMachine
 
 COHERE = "cohere:command-a-03-2025"
+CODESTRAL = "codestral:codestral-latest"
 PLAIN = Way.find("openai", stream=False)
 #: What is sent before a stream is cut.
 BEGUN = "This is "
 #: Patience of seconds, so that no test has any of minutes. The last second before the deadline is for no attempt.
-TIMES = "[timeouts]\nkey_wait_s = 0.01\nconnect_s = 1\nfirst_content_s = 0.3\nidle_s = 0.3\nanswer_s = 1.3\nstream_s = 0.6\n"
+TIMES = """
+[timeouts]
+key_wait_s = 0.01
+connect_s = 1
+first_content_s = 0.3
+idle_s = 0.3
+answer_s = 1.15
+stream_s = 0.6
+"""
 SIZES = "[limits]\nanswer_bytes = 2000000\n"
 
 
@@ -41,8 +51,56 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def beating_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Signs of life come after a tenth of a second of silence."""
     keys = {"cohere": ["one", "two", "three"]}
-    with make_world(tmp_path_factory, keys, TIMES.replace("1.3", "3") + "heartbeat_s = 0.1\n") as running:
+    with make_world(tmp_path_factory, keys, TIMES.replace("1.15", "1.7") + "heartbeat_s = 0.1\n") as running:
         yield running
+
+
+class Deserted(World):
+    """Cohere's address is nobody's, Codestral's is somebody's whom nobody vouches for. heard: what was told to him."""
+
+    def __init__(self, proxy: RunningProxy, heard: list[bytes], clock: TimeMachine) -> None:
+        self.proxy, self.heard, self.clock = proxy, heard, clock
+
+
+@pytest.fixture(scope="module")
+def deserted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deserted]:
+    clock = TimeMachine()
+    clock.luck = 0.0
+    heard: list[bytes] = []
+    with socket.socket() as taken, impostor(heard) as port:
+        taken.bind(("127.0.0.1", 0))
+        env = {
+            "COHERE_API_KEYS": "any-key",
+            "COHERE_BASE_URL": f"http://127.0.0.1:{taken.getsockname()[1]}",
+            "CODESTRAL_API_KEYS": "any-key",
+            "CODESTRAL_BASE_URL": f"https://localhost:{port}",
+        }
+        with RunningProxy(env, tmp_path_factory.mktemp("deserted"), clock=clock) as proxy:
+            yield Deserted(proxy, heard, clock)
+
+
+@contextlib.contextmanager
+def impostor(heard: list[bytes]) -> Iterator[int]:
+    """The port of a TLS server whose certificate nobody has reason to trust."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                plain, _ = listener.accept()
+                try:
+                    with context.wrap_socket(plain, server_side=True) as secret:
+                        heard.append(secret.recv(100))
+                except OSError:
+                    plain.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 @pytest.fixture
@@ -71,45 +129,20 @@ def event(data: dict[str, Any]) -> bytes:
 
 
 @every_way
-def test_a_refused_connection_is_told(way: Way, tmp_path: Path) -> None:
-    """F30: nobody listens there: 502 within the time of a connection, and the loop goes on serving."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        env = {"COHERE_API_KEYS": "any-key", "COHERE_BASE_URL": f"http://127.0.0.1:{taken.getsockname()[1]}"}
-        with RunningProxy(env, tmp_path) as proxy:
-            world = World(None, proxy, None)  # type: ignore[arg-type]  # nobody is behind this proxy
-            told = world.ask(way, COHERE)
-            told.assert_refused(502, "upstream_unreachable")
-            assert told.seconds < 5
+def test_a_refused_connection_is_told(deserted: Deserted, way: Way) -> None:
+    """F30: nobody listens there: 502 within the time of a connection."""
+    deserted.proxy.forget()
+    told = deserted.ask(way, COHERE)
+    told.assert_refused(502, "upstream_unreachable")
+    assert told.seconds < 1
 
 
 @every_kind
-def test_an_untrusted_certificate_is_never_worked_around(way: Way, tmp_path: Path) -> None:
-    """F31: self-signed: 502, no byte of a request is ever sent, and never in plain text."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("localhost").configure_cert(context)
-    heard: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            while True:
-                try:
-                    plain, _ = listener.accept()
-                except OSError:
-                    return
-                try:
-                    with context.wrap_socket(plain, server_side=True) as secret:
-                        heard.append(secret.recv(100))
-                except OSError:
-                    plain.close()
-
-        threading.Thread(target=serve, daemon=True).start()
-        url = f"https://localhost:{listener.getsockname()[1]}"
-        with RunningProxy({"COHERE_API_KEYS": "any-key", "COHERE_BASE_URL": url}, tmp_path) as proxy:
-            world = World(None, proxy, None)  # type: ignore[arg-type]  # as above
-            world.ask(way, COHERE).assert_refused(502, "upstream_tls")
-        listener.shutdown(socket.SHUT_RDWR)
-    assert not any(heard)
+def test_an_untrusted_certificate_is_never_worked_around(deserted: Deserted, way: Way) -> None:
+    """F31: self-signed: 502; no byte of a request is ever sent, in secret or in plain."""
+    deserted.proxy.forget()
+    deserted.ask(way, CODESTRAL).assert_refused(502, "upstream_tls")
+    assert not deserted.heard
 
 
 @every_way
@@ -152,12 +185,10 @@ def test_who_says_nothing_in_time_is_left(world: World, way: Way, fault: str) ->
     world.sim.wait_for(lambda log: all(call.gave_up for call in log))
 
 
-@every_kind
-@pytest.mark.parametrize("fault", ["hang", "slow-head"])
-def test_who_answers_nothing_in_time_is_left(world: World, way: Way, fault: str) -> None:
+@pytest.mark.parametrize(("fault", "name"), [("hang", "openai"), ("hang", "ollama-chat"), ("slow-head", "anthropic")])
+def test_who_answers_nothing_in_time_is_left(world: World, fault: str, name: str) -> None:
     """F33: the same for an answer in one piece."""
-    way = Way(way.kind, stream=False)
-    told = world.ask(way, f"{COHERE}!{fault}")
+    told = world.ask(Way.find(name, stream=False), f"{COHERE}!{fault}")
     told.assert_refused(504, "upstream_timeout")
     world.sim.wait_for(lambda log: all(call.gave_up for call in log))
 
@@ -285,6 +316,7 @@ def test_half_a_tool_call_is_never_told_as_a_whole_one(world: World, way: Way) -
     assert not told.complete
     assert told.calls in ([], [("weather", '{"city": "Se')])
     world.fresh()
+    world.clock.luck = 0.0
     world.sim.on("cohere", [*head, Close()], times=1)
     told = world.ask(way, COHERE)
     if len(world.calls("cohere")) == 2:
