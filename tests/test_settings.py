@@ -45,6 +45,13 @@ def test_dotenv_gives_keys_over_several_lines(tmp_path: Path) -> None:
     assert (settings.port, settings.host) == (6000, "localhost")
 
 
+def test_the_file_of_a_sign_in_may_have_any_name(tmp_path: Path) -> None:
+    """An entry `oauth:PATH` stands among the keys; its path may hold blanks and letters that no key has."""
+    settings = load({"QWEN_API_KEYS": "k1, oauth:/home/홍 길동/oauth_creds.json ,oauth"}, tmp_path)
+    assert keys(settings, "qwen") == ["k1", "oauth:/home/홍 길동/oauth_creds.json", "oauth"]
+    assert repr(settings.providers["qwen"].keys) == "(qwen#1, qwen#2, qwen#3)"
+
+
 def test_the_real_environment_wins_over_dotenv(tmp_path: Path) -> None:
     """A variable in both places has the environment's value."""
     (tmp_path / ".env").write_text("PORT=6000\nGOOGLE_API_KEYS=from-file\n")

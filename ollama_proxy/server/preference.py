@@ -35,7 +35,8 @@ def _weight(parameters: str) -> float:
         name, _, value = parameter.partition("=")
         if name.strip() == "q":
             try:
-                return min(1.0, float(value))
+                weight = float(value)
             except ValueError:
                 return 0.0
+            return weight if 0 <= weight <= 1 else 0.0
     return 1.0

@@ -200,6 +200,18 @@ def test_an_operator_can_revive_a_key() -> None:
     assert len(pool.eligible("m", None, START + 63)) == 1
 
 
+def test_a_key_that_is_known_to_be_of_no_more_use_is_retired() -> None:
+    """It is dead at once, though it has worked and is the last one; it can be revived like any other."""
+    pool = make_pool(1)
+    end(pool, OK)
+    pool.retire("p#1", START + 10)
+    rest = pool.outlook("m", None, START + 10)
+    assert (rest.all_dead, rest.until) == (True, None)
+    pool.retire("nobody", START + 10)
+    assert pool.revive("p#1", START + 11)
+    assert pool.eligible("m", None, START + 11) == ["p#1"]
+
+
 def test_its_line_for_the_log_reads_well_and_holds_no_key() -> None:
     """P9: states and times, labels at most."""
     pool = make_pool(3)

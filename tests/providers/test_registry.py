@@ -123,6 +123,7 @@ def test_a_table_can_change_a_built_in_provider() -> None:
         ("box", {"base_url": "ftp://x"}, "must be an address"),
         ("box", {"base_url": "https://x/v1?key=1"}, "must be an address"),
         ("box", {"base_url": 7}, "base_url has the wrong type"),
+        ("qwen", {"oauth_token_url": "chat.qwen.ai"}, "oauth_token_url must be an address"),
         ("box", {"base_url": "https://x/v1", "colour": "red"}, "'colour' is not known"),
         ("box", {"base_url": "https://x/v1", "profile": "nobody"}, "profile 'nobody' is not known"),
         ("box", {"base_url": "https://x/v1", "refusals": ["nobody"]}, "refusals 'nobody' is not known"),

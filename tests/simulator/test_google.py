@@ -348,3 +348,21 @@ def test_say_tells_calls_in_the_provider_s_form() -> None:
             assert got.json["usage"] == {"completion_tokens": 2, "prompt_tokens": 3, "total_tokens": 9}
 
     play(story())
+
+
+@pytest.mark.parametrize(("fault", "done"), [("truncated", False), ("no-finish", True)])
+def test_an_answer_without_end_has_none_beside_its_last_words_either(fault: str, done: bool) -> None:
+    """Google sends the end together with the last text; the text is all there, the end is not."""
+
+    async def story() -> None:
+        async with Simulator() as sim:
+            whole = events((await fetch(sim, "google", chat("google", stream=True))).body)[:-1]
+            body = chat("google", stream=True, model=f"gemini-2.5-flash!{fault}")
+            cut = events((await fetch(sim, "google", body)).body)
+            assert (cut[-1] == "[DONE]") is done
+            cut = [chunk for chunk in cut if chunk != "[DONE]"]
+            assert [c["choices"][0]["delta"] for c in cut] == [c["choices"][0]["delta"] for c in whole]
+            assert "finish_reason" in whole[-1]["choices"][0]
+            assert not [c for c in cut if "finish_reason" in c["choices"][0]]
+
+    play(story())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from ollama_proxy.simulator import Simulator
 from tests.support.loops import play
-from tests.support.sim_kit import chat, events, fetch, tool
+from tests.support.sim_kit import Got, chat, events, fetch, tool
 
 
 @pytest.mark.parametrize(
@@ -141,5 +142,79 @@ def test_list_has_ids_only() -> None:
             rows = (await fetch(sim, "qwen")).json["data"]
             assert all(set(row) == {"id", "object", "created", "owned_by"} for row in rows)
             assert {"text-embedding-v4", "qwen-image"} <= {row["id"] for row in rows}
+
+    play(story())
+
+
+# --- the portal of the sign-in ----------------------------------------------------------------------------------------
+
+
+async def renew(sim: Simulator, refresh: str, **more: str) -> Got:
+    form = {
+        "grant_type": "refresh_token",
+        "refresh_token": refresh,
+        "client_id": "f0304373b74a44d2b584a3fb70ca9e56",
+        **more,
+    }
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    return await fetch(
+        sim, "qwen", urlencode(form).encode(), path="/api/v1/oauth2/token", key=None, headers=kind, method="POST"
+    )
+
+
+async def call(sim: Simulator, access: str) -> Got:
+    headers = {"authorization": f"Bearer {access}"}
+    return await fetch(
+        sim, "qwen", chat("qwen", model="coder-model"), path="/v1/chat/completions", key=None, headers=headers
+    )
+
+
+def test_a_refresh_token_serves_once() -> None:
+    """The answer has a new pair, six hours and the address; the same token again is refused, with a text as error."""
+
+    async def story() -> None:
+        async with Simulator() as sim:
+            file = sim.credentials(-1)
+            assert (await call(sim, file["access_token"])).status == 401
+            got = await renew(sim, file["refresh_token"])
+            assert (got.status, got.json["expires_in"], got.json["token_type"]) == (200, 21600, "Bearer")
+            assert got.json["resource_url"] == sim.base_url("qwen") == file["resource_url"]
+            assert (await call(sim, got.json["access_token"])).status == 200
+            again = await renew(sim, file["refresh_token"])
+            assert (again.status, again.json["error"]) == (400, "invalid_request")
+            assert (await renew(sim, got.json["refresh_token"])).status == 200
+
+    play(story())
+
+
+def test_a_renewal_is_a_form_with_three_fields() -> None:
+    """Another client, another grant or JSON is refused, and uses nothing up."""
+
+    async def story() -> None:
+        async with Simulator() as sim:
+            refresh = sim.credentials()["refresh_token"]
+            assert (await renew(sim, refresh, client_id="me")).status == 400
+            assert (await renew(sim, refresh, grant_type="password")).status == 400
+            body = {"grant_type": "refresh_token", "refresh_token": refresh}
+            assert (await fetch(sim, "qwen", body, path="/api/v1/oauth2/token", key=None)).status == 400
+            assert (await renew(sim, refresh)).status == 200
+
+    play(story())
+
+
+def test_the_portal_takes_its_own_tokens_only() -> None:
+    """A key of DashScope is refused in the portal's words; there is no list of models."""
+
+    async def story() -> None:
+        async with Simulator() as sim:
+            got = await fetch(sim, "qwen", chat("qwen"), path="/v1/chat/completions")
+            assert got.status == 401
+            assert got.json["error"]["message"] == "invalid access token or token expired"
+            assert (await fetch(sim, "qwen", path="/v1/models")).status == 404
+            sim.play("qwen", "oauth-401")
+            access = sim.credentials()["access_token"]
+            assert (await call(sim, access)).status == 401
+            assert (await call(sim, access)).status == 200
+            assert sim.log[-1].key == "access-1"
 
     play(story())

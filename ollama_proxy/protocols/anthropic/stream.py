@@ -8,11 +8,11 @@ end, because usage comes after the finish reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ollama_proxy.errors import ProxyError, StreamInterrupted, UpstreamError, UpstreamJunk
-from ollama_proxy.hub.reader import Piece, StreamReader
+from ollama_proxy.hub.piece_stream import PieceStream
+from ollama_proxy.hub.reader import Piece
 from ollama_proxy.hub.tool_calls import told_calls
 from ollama_proxy.protocols.anthropic.ending import start_usage, stop_reason, usage_of
 from ollama_proxy.protocols.anthropic.errors import error_body
@@ -32,7 +32,7 @@ _BLOCKS = {
 }
 
 
-class MessageStream:
+class MessageStream(PieceStream):
     """One attempt's stream; implements `types.Stream`."""
 
     __slots__ = (
@@ -40,64 +40,20 @@ class MessageStream:
         "_delta",
         "_index",
         "_kind",
-        "_reader",
         "_said",
         "_started",
         "_terms",
-        "_unsent",
-        "committed",
-        "over",
-        "progress",
-        "usage",
     )
 
     def __init__(self, terms: Terms) -> None:
-        self.committed = False
-        self.progress = 0
-        self.usage: Mapping[str, Any] | None = None
         self._terms = terms
-        self._reader = StreamReader(may_be_silent=terms.may_be_silent)
+        super().__init__(may_be_silent=terms.may_be_silent)
         self._started = False
-        self.over = False
         self._index = -1  # of the latest block
         self._kind = ""  # of the open block; "" when none is
         self._delta = b""  # what a delta of the open block begins with
         self._calls_told = 0
         self._said = 0  # bytes of text, thoughts and arguments
-        self._unsent = b""
-
-    def feed(self, data: bytes) -> bytes:
-        """Events for these upstream bytes; see `types.Stream.feed`."""
-        reader = self._reader
-        try:
-            pieces = reader.feed(data)
-        except UpstreamError:
-            self._unsent = self._deltas(reader.unsent)
-            raise
-        self.progress = reader.progress
-        self.usage = reader.usage
-        if self.over:
-            return b""
-        if reader.done:
-            out = self._last(pieces)
-        elif pieces:
-            out = self._deltas(pieces)
-        else:
-            out = b"" if reader.finish is None else self._calls()
-        if out:
-            self.committed = True
-        return out
-
-    def finish(self) -> bytes:
-        """The last events, once the upstream ended; see `types.Stream.finish`."""
-        reader = self._reader
-        try:
-            pieces = reader.close()
-        except UpstreamError:
-            self._unsent = self._deltas(reader.unsent)
-            raise
-        self.progress, self.usage = reader.progress, reader.usage
-        return b"" if self.over else self._last(pieces)
 
     def heartbeat(self) -> bytes:
         """Anthropic's own `ping`, which may come at any time."""
@@ -105,7 +61,7 @@ class MessageStream:
 
     def render_error(self, error: ProxyError) -> bytes:
         """What came before the error in the same bytes, then the error; no `message_stop`."""
-        unsent, self._unsent = self._unsent, b""
+        unsent = self._take_unsent()
         return unsent + b"event: error\ndata: " + error_body(error, self._terms.request_id) + b"\n\n"
 
     # --- blocks -------------------------------------------------------------------------------------------------------

@@ -118,7 +118,7 @@ def parse_think(value: Any) -> bool | str | None:
 
 
 def hub_think(think: bool | str | None) -> dict[str, Any]:
-    """The hub keys for `think`: the effort (plain true is medium, false none), and `think` where thoughts are to show."""
+    """The hub keys for `think`: the effort (plain true is medium, false none), and `think` where thoughts show."""
     if think is None:
         return {}
     if think is False:

@@ -9,12 +9,12 @@ Source: OpenAI API reference, "Responses" (streaming events), read 2026-11.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ollama_proxy.errors import ProxyError, StreamInterrupted, UpstreamError, UpstreamJunk
 from ollama_proxy.hub.ids import make_hex_id
-from ollama_proxy.hub.reader import Piece, StreamReader
+from ollama_proxy.hub.piece_stream import PieceStream
+from ollama_proxy.hub.reader import Piece
 from ollama_proxy.hub.tool_calls import told_calls
 from ollama_proxy.protocols.openai.stream import HEARTBEAT
 from ollama_proxy.protocols.responses.shape import Terms, call_item, ended, message_item, reasoning_item, usage_of
@@ -31,7 +31,7 @@ _KINDS = {
 }
 
 
-class ResponseStream:
+class ResponseStream(PieceStream):
     """One attempt's stream; implements `types.Stream`."""
 
     __slots__ = (
@@ -41,26 +41,16 @@ class ResponseStream:
         "_kind",
         "_middle",
         "_output",
-        "_reader",
         "_sequence",
         "_tail",
         "_terms",
         "_texts",
-        "_unsent",
-        "committed",
-        "over",
-        "progress",
-        "usage",
     )
 
     def __init__(self, terms: Terms) -> None:
-        self.committed = False
-        self.progress = 0
-        self.usage: Mapping[str, Any] | None = None
         self._terms = terms
-        self._reader = StreamReader()
+        super().__init__()
         self._sequence = 0
-        self.over = False
         self._output: list[dict[str, Any]] = []  # finished items
         self._kind = ""  # of the open item; "" when none is
         self._item_id = ""
@@ -68,40 +58,6 @@ class ResponseStream:
         # What a delta of the open item is put together from.
         self._head = self._middle = self._tail = b""
         self._calls_told = 0
-        self._unsent = b""
-
-    def feed(self, data: bytes) -> bytes:
-        """Events for these upstream bytes; see `types.Stream.feed`."""
-        reader = self._reader
-        try:
-            pieces = reader.feed(data)
-        except UpstreamError:
-            self._unsent = self._deltas(reader.unsent)
-            raise
-        self.progress = reader.progress
-        self.usage = reader.usage
-        if self.over:
-            return b""
-        if reader.done:
-            out = self._last(pieces)
-        elif pieces:
-            out = self._deltas(pieces)
-        else:
-            out = b"" if reader.finish is None else self._calls()
-        if out:
-            self.committed = True
-        return out
-
-    def finish(self) -> bytes:
-        """The last events, once the upstream ended; see `types.Stream.finish`."""
-        reader = self._reader
-        try:
-            pieces = reader.close()
-        except UpstreamError:
-            self._unsent = self._deltas(reader.unsent)
-            raise
-        self.progress, self.usage = reader.progress, reader.usage
-        return b"" if self.over else self._last(pieces)
 
     def heartbeat(self) -> bytes:
         """A comment."""
@@ -109,7 +65,7 @@ class ResponseStream:
 
     def render_error(self, error: ProxyError) -> bytes:
         """What came before the error in the same bytes, then `response.failed`; no `response.completed`."""
-        unsent, self._unsent = self._unsent, b""
+        unsent = self._take_unsent()
         begun = b"" if self._sequence else self._start()
         failure = {"code": _code(error), "message": error.message}
         response = {**self._terms.frame, "status": "failed", "error": failure, "output": self._output}
