@@ -223,7 +223,7 @@ class UpstreamJunk(UpstreamError):
 
 
 class EmptyAnswer(UpstreamJunk):
-    """An answer that ends well and says nothing, and no reason is given for it. The provider is at work all the same."""
+    """An answer that ends well and says nothing, and gives no reason. The provider is at work all the same."""
 
 
 class StreamInterrupted(UpstreamError):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["CHECKS", "DECIDED", "SET_ASIDE", "citations", "main", "missing", "report"]
+__all__ = ["CHECKS", "CONTRACT", "DECIDED", "NOT_KEPT", "SET_ASIDE", "TESTS", "citations", "main", "missing", "report"]
 
 TESTS = Path(__file__).parents[1]
 CONTRACT = TESTS / "end_to_end" / "contract"
@@ -21,6 +21,7 @@ _CITED = re.compile(r"\bC(\d{1,3})(?:[-–]C?(\d{1,3}))?\b")
 
 _table: Mapping[str, Any] = runpy.run_path(str(CONTRACT / "table.py"))
 SET_ASIDE: Mapping[int, tuple[str, str]] = _table["SET_ASIDE"]
+NOT_KEPT: Mapping[int, tuple[str, str]] = _table["NOT_KEPT"]
 DECIDED: Mapping[int, str] = _table["DECIDED"]
 CHECKS = range(1, _table["LAST"] + 1)
 
@@ -40,15 +41,17 @@ def citations() -> dict[int, list[str]]:
 
 
 def missing(cited: Mapping[int, list[str]]) -> list[int]:
-    """The checks that nobody shows and nobody set aside."""
-    return [number for number in CHECKS if number not in SET_ASIDE and not cited.get(number)]
+    """The checks that nobody shows, and for which there is no reason."""
+    return [number for number in CHECKS if number not in {*SET_ASIDE, *NOT_KEPT} and not cited.get(number)]
 
 
 def report(cited: Mapping[int, list[str]]) -> str:
-    """What is covered, what is set aside and why, what was decided otherwise."""
+    """What is covered, what is set aside or not kept and why, what was decided otherwise."""
     due = len(CHECKS) - len(SET_ASIDE)
-    lines = [f"contract: {due - len(missing(cited))} of {due} checks covered, {len(SET_ASIDE)} set aside"]
-    lines += ["", "set aside:", *(f"  C{number}: {why}" for number, (why, _) in SET_ASIDE.items())]
+    covered = due - len(NOT_KEPT) - len(missing(cited))
+    lines = [f"contract: {covered} of {due} checks covered, {len(SET_ASIDE)} set aside"]
+    for title, table in (("set aside:", SET_ASIDE), ("not kept:", NOT_KEPT)):
+        lines += ["", title, *(f"  C{number}: {why}" for number, (why, _) in table.items())]
     lines += ["", "tested in another form:", *(f"  C{number}: {how}" for number, how in DECIDED.items())]
     if missing(cited):
         lines += ["", "without a test: " + ", ".join(f"C{number}" for number in missing(cited))]
