@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import re
 import tracemalloc
 import zlib
 from collections.abc import Iterator
 
 import pytest
 
-from ollama_proxy.simulator import Header, Send, Status
+from ollama_proxy.simulator import Behaviour, Chunk, Header, Send, Status
+from ollama_proxy.simulator.ask import Ask
 from tests.support.client_kinds import KINDS, WAYS, Way, every_kind, every_stream, every_way
 from tests.support.faulty_world import Caller, World, make_world, render
 
@@ -31,7 +34,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def hasty_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A proxy with little patience for slow clients, and a limit of 100 kB."""
     with make_world(tmp_path_factory, KEYS, "[limits]\nbody_bytes = 100000\n", server=HASTY) as running:
         yield running
@@ -48,6 +51,12 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def world(running: World) -> World:
     running.fresh()
     return running
+
+
+@pytest.fixture
+def hasty(hasty_world: World) -> World:
+    hasty_world.fresh()
+    return hasty_world
 
 
 # --- leaving (F62 to F65) ---------------------------------------------------------------------------------------------
@@ -132,14 +141,19 @@ def test_churn_leaves_nothing_behind(world: World) -> None:
 
 def test_who_never_reads_costs_little_and_is_left(hasty: World) -> None:
     """F66, P8: 50 clients before a firehose: less than 1 MB each, others are served, then everybody is hung up on."""
-    hasty.fresh()
     streams = [way for way in WAYS if way.stream]
+    frame = b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % (b"x" * 20_000)
+
+    def hose(ask: Ask) -> Behaviour | None:
+        return Behaviour(itertools.repeat(Chunk(frame))) if ask.body["stream"] else None
+
+    hasty.sim.on("cohere", hose, times=None)
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     callers = [hasty.caller(receive_buffer=4096) for _ in range(50)]
     for number, caller in enumerate(callers):
-        caller.ask(streams[number % len(streams)], f"{COHERE}!endless")
-    hasty.wait_until(lambda: len(hasty.calls("cohere")) == 50)
+        caller.ask(streams[number % len(streams)], COHERE)
+    hasty.sim.wait_for(lambda log: sum(call.operation == "chat" for call in log) == 50)
     hasty.ask(PLAIN, COHERE).assert_ok()
     hasty.sim.wait_for(lambda log: sum(call.gave_up for call in log) == 50, 20)
     _, most = tracemalloc.get_traced_memory()
@@ -216,8 +230,7 @@ def test_a_smuggled_request_never_runs(world: World, path: str, trick: bytes) ->
     """F70, F73: one answer, 400, and the connection is closed; what is planted behind it is nobody's request."""
     planted = PLANTED + json.dumps({"model": COHERE, "messages": [{"role": "user", "content": "x"}]}).encode()
     got = world.exchange(f"POST {path} HTTP/1.1\r\nhost: localhost\r\n".encode() + trick + planted)
-    assert got.raw.count(b"HTTP/1.1 ") == 1
-    assert got.status == 400
+    assert re.findall(rb"HTTP/1\.1 \d+", got.raw) == [b"HTTP/1.1 400"]
     assert got.headers["connection"] == "close"
     assert not world.calls("cohere")
 
@@ -231,6 +244,7 @@ def test_chunks_do_not_exist_in_http_1_0(world: World) -> None:
 @every_kind
 def test_a_trailer_opens_no_door(guarded: World, way: Way) -> None:
     """F71: a token or a host that comes behind the body is not seen."""
+    guarded.fresh()
     body = json.dumps(way.body(COHERE)).encode()
     head = f"POST {way.path} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\nconnection: close\r\n"
     chunks = b"\r\n%x\r\n%b\r\n0\r\n" % (len(body), body)
