@@ -36,6 +36,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.command == "keys":
         return asyncio.run(_keys(proxy, console, texts))
     if arguments.command == "models":
+        if not proxy.parts.channels:
+            console.print(texts("no_keys"), highlight=False, soft_wrap=True)
+            return 1
         return asyncio.run(_models(proxy, console, arguments.provider))
     return asyncio.run(_doctor(proxy, console, texts))
 

@@ -84,7 +84,7 @@ def learns_the_window_and_the_tools() -> None:
 def tells_an_error() -> None:
     try:
         ask("ollama_chat/nobody", "Hi")
-    except litellm.APIConnectionError as error:
+    except litellm.NotFoundError as error:
         assert "model 'nobody' not found" in str(error)
     else:
         raise AssertionError("no error")
