@@ -30,6 +30,7 @@ from ollama_proxy.http1.server import Answer, Exchange, Request
 from ollama_proxy.protocols import anthropic, ollama, openai
 from ollama_proxy.server.access import Access, HostCheck, Origins, is_same_origin
 from ollama_proxy.server.routing_table import Route, Table, clean_path
+from ollama_proxy.server.unpack import is_taken, unpack
 from ollama_proxy.server.visit import Visit
 from ollama_proxy.types import Headers
 
@@ -79,7 +80,10 @@ class App:
             common += self._cors(request) or []
         try:
             route, tail = self._route(request)
-            work = route.endpoint(Visit(exchange, tail, common))
+            visit = Visit(exchange, tail, common)
+            if b"content-encoding" in request.headers:
+                visit.body = unpack(visit.body, _coding(request.headers))
+            work = route.endpoint(visit)
         except ProxyError as error:
             status, headers, body = _told(error, self._path(request)[0], common[0][1])
             exchange.respond(status, [*headers, *common], body)
@@ -124,7 +128,7 @@ class App:
             raise error
         if self.draining:
             raise ShuttingDown("The proxy is about to stop; try again in a moment.", retry_after_s=2)
-        if b"content-encoding" in headers and headers[b"content-encoding"].strip().lower() not in {b"", b"identity"}:
+        if b"content-encoding" in headers and not is_taken(_coding(headers), self._path(request)[0]):
             raise UnsupportedEncoding("Send the body without Content-Encoding.")
         return None
 
@@ -187,3 +191,7 @@ def _told(error: ProxyError, path: str, request_id: bytes) -> Answer:
 
 def _is_anthropics(path: str) -> bool:
     return path == "/v1/messages" or path.startswith("/v1/messages/")
+
+
+def _coding(headers: dict[bytes, bytes]) -> bytes:
+    return headers[b"content-encoding"].strip().lower()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,11 @@ from ollama_proxy.simulator import Say, SimulatorThread, Wait
 from tests.support.event_streams import events
 from tests.support.running import RunningProxy
 from tests.support.sim_kit import PNG
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 MODELS = {
     "google": "google:gemini-2.5-flash",
@@ -229,9 +235,18 @@ def test_an_unknown_model_is_not_found(client: openai.OpenAI) -> None:
         client.responses.create(model="nope", input="hi")
 
 
-def test_a_compressed_body_is_refused_clearly(proxy: RunningProxy) -> None:
-    """C210 is not kept: bodies go uncompressed, and the client learns why."""
-    answer = httpx.post(f"{proxy.url}/v1/responses", content=b"x", headers={"content-encoding": "zstd"})
+def test_a_body_packed_with_zstd_is_read(proxy: RunningProxy) -> None:
+    """C210: Codex may pack what it sends."""
+    body = json.dumps({"model": GEMINI, "input": "Say Paris, please"}).encode()
+    packed = {"content-encoding": "zstd"}
+    answer = httpx.post(f"{proxy.url}/v1/responses", content=zstd.compress(body), headers=packed)
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "completed"
+
+
+def test_a_body_in_another_coding_is_refused_clearly(proxy: RunningProxy) -> None:
+    """The client learns why."""
+    answer = httpx.post(f"{proxy.url}/v1/responses", content=b"x", headers={"content-encoding": "gzip"})
     assert answer.status_code == 415
     assert "Content-Encoding" in answer.json()["error"]["message"]
 

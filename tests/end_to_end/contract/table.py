@@ -39,12 +39,7 @@ SET_ASIDE: dict[int, tuple[str, str]] = {
 }
 
 #: Number: why not, and the test of what happens instead. Unlike those above, these may yet be kept.
-NOT_KEPT: dict[int, tuple[str, str]] = {
-    210: (
-        "Python can unpack zstd only from 3.14 on, and no client is known to send it here; 415 says so",
-        "../test_responses.py::test_a_compressed_body_is_refused_clearly",
-    ),
-}
+NOT_KEPT: dict[int, tuple[str, str]] = {}
 
 #: Number: what is tested in place of the check's own letter.
 DECIDED: dict[int, str] = {

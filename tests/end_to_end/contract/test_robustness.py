@@ -85,12 +85,18 @@ def test_seven_megabytes_of_text_arrive(world: World, stream: bool) -> None:
 
 
 @pytest.fixture(scope="module")
-def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A world in which nobody waits before another try."""
+def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     clock = TimeMachine()
     clock.luck = 0.0
     with make_world(tmp_path_factory.mktemp("hasty"), clock=clock) as world:
         yield world
+
+
+@pytest.fixture
+def hasty(hurried: World) -> World:
+    """A world in which nobody waits before another try."""
+    hurried.fresh()
+    return hurried
 
 
 FAULTS = [
@@ -137,7 +143,6 @@ FAULTS = [
 @pytest.mark.parametrize("stream", [True, False])
 def test_every_error_is_one_text(hasty: World, fault: str, stream: bool) -> None:
     """C235 C237: whatever the provider does, it is one string, and never a status that means the client's own token."""
-    hasty.fresh()
     hasty.sim.play("google", fault, times=None)
     answer = hasty.post("/api/chat", {**ASK, "stream": stream})
     if fault in ("blocked", "bad-chunk") and answer.status == 200:
@@ -215,8 +220,7 @@ def test_a_wait_is_passed_on(world: World, path: str, stream: bool) -> None:
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A proxy with a token, and keys that would be seen."""
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     keys = {"google": ["canary-one"], "cohere": ["canary-two"]}
     folder, clock = tmp_path_factory.mktemp("guarded"), TimeMachine()
     clock.luck = 0.0
@@ -224,12 +228,18 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
 
 
+@pytest.fixture
+def guarded(locked: World) -> World:
+    """A proxy with a token, and keys that would be seen."""
+    locked.fresh()
+    return locked
+
+
 @pytest.mark.parametrize("fault", ["echo-key", "bad-key", "401", "429", "400", "error-200", "error-mid", "cut", "html"])
 @pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions", "/v1/messages", "/v1/responses"])
 @pytest.mark.parametrize("stream", [True, False])
 def test_no_answer_holds_a_key(guarded: World, path: str, fault: str, stream: bool) -> None:
     """C236: not in its head, not in its body, though the provider repeats it."""
-    guarded.fresh()
     guarded.sim.play("google", fault, times=None)
     body = {**ASK, "input": "hi", "max_tokens": 10, "stream": stream}
     answer = guarded.post(path, body, authorization="Bearer canary-token")

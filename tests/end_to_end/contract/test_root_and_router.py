@@ -77,9 +77,15 @@ def test_a_browser_gets_a_page_in_its_language(
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with make_world(tmp_path_factory.mktemp("guarded"), PROXY_API_TOKEN="a-token") as world:
         yield world
+
+
+@pytest.fixture
+def guarded(locked: World) -> World:
+    locked.fresh()
+    return locked
 
 
 @pytest.mark.parametrize("accept", [None, "application/json", "text/plain", BROWSER])

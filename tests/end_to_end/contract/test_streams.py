@@ -230,9 +230,15 @@ IMPATIENT = "[timeouts]\nkey_wait_s = 0.01\nfirst_content_s = 0.2\nidle_s = 0.4\
 
 
 @pytest.fixture(scope="module")
-def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with make_world(tmp_path_factory.mktemp("impatient"), toml=IMPATIENT) as world:
         yield world
+
+
+@pytest.fixture
+def impatient(hurried: World) -> World:
+    hurried.fresh()
+    return hurried
 
 
 def test_silence_after_some_text_is_borne_for_a_while(impatient: World) -> None:
@@ -247,7 +253,6 @@ def test_silence_after_some_text_is_borne_for_a_while(impatient: World) -> None:
 
 def test_silence_before_any_text_is_borne_for_a_while(impatient: World) -> None:
     """C85: nothing came, so the end is told as an error that says what happened."""
-    impatient.fresh()
     began = time.monotonic()
     answer = impatient.chat(f"{CHAT}!hang", stream=True)
     assert 0.2 <= time.monotonic() - began < 5
