@@ -146,6 +146,6 @@ class Refresh:
             proxy=channel.proxies.get(lease.key.label),
         )
         try:
-            return Reply(reply.status, reply.headers, await reply.read(_PAGE_BYTES))
+            return Reply(reply.status, reply.headers, await reply.read(_PAGE_BYTES, self._timeouts.models_s))
         finally:
             reply.close()

@@ -232,6 +232,9 @@ class Relay:
         self._on_commit()
 
     def _on_end(self, error: ProxyError | None) -> None:
+        if self._done.done():
+            # Judged already, perhaps with an error that its task has not seen yet: an end mark would hide it.
+            return
         if not self._told:
             self._conclude(error)
         self._finish(None)

@@ -8,6 +8,7 @@ the line, never a value: a value may be a key.
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import re
 import sys
@@ -205,7 +206,7 @@ def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:
         return {}
     try:
         config: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError.of("not_toml", file=path.name, reason=error) from None
     except OSError as error:
         raise SettingsError.of("unreadable", file=path.name, reason=error.strerror) from None
@@ -415,6 +416,6 @@ def _numbers(kind: type[Any], config: Mapping[str, Any], section: str) -> Any:
     for name, value in table.items():
         if name not in known:
             raise SettingsError.of("toml_unknown", section=section, name=name, known=", ".join(sorted(known)))
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
             raise SettingsError.of("toml_number", section=section, name=name)
     return kind(**table)

@@ -41,6 +41,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{variable} is set, but no provider has that name. Describe it in ollama-proxy.toml, or check the spelling.",
         "{variable} 이(가) 설정됐지만 그런 이름의 제공자가 없습니다. ollama-proxy.toml 에 적거나 철자를 확인하세요.",
     ),
+    "passed_over": (
+        "[fallbacks] {name}: '{other}' is passed over: there is no such provider, or it has no key.",
+        "[fallbacks] {name}: '{other}' 은(는) 건너뜁니다. 그런 제공자가 없거나 키가 없습니다.",
+    ),
     "port_taken": (
         "Port {port} on {host} is in use. Stop the other program, or choose another port: PORT={other}",
         "{host} 의 {port} 포트는 이미 사용 중입니다. 다른 프로그램을 끄거나 다른 포트를 쓰세요: PORT={other}",

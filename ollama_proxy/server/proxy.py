@@ -27,6 +27,8 @@ _FLUSH_S = 0.5
 _FACTS_S = 1.0
 _FACTS = "pool/"
 _MEMORY = "memory"
+#: What a document that somebody else has written into state.db may come to; it costs what was learnt, not the start.
+_UNREADABLE = (msgspec.DecodeError, TypeError, ValueError, AttributeError, LookupError)
 #: Between two looks at the settings' files.
 _WATCH_S = 2.0
 
@@ -103,7 +105,7 @@ class Proxy:
         except SettingsError as error:
             _log.error("the new settings are not used: %s", error.message)
             return False
-        parts.services.gateway.in_flight = before.services.gateway.in_flight
+        parts.services.gateway.take_over(before.services.gateway)
         for gone in before.channels.keys() - parts.channels.keys():
             self.lasting.pools.pop(gone, None)
         self.parts = parts
@@ -169,7 +171,7 @@ class Proxy:
         now, wall = lasting.clock.now(), lasting.clock.wall()
         for name, pool in lasting.pools.items():
             saved = lasting.documents.get(_FACTS + name)
-            with contextlib.suppress(msgspec.DecodeError):
+            with contextlib.suppress(*_UNREADABLE):
                 pool.restore([] if saved is None else msgspec.json.decode(saved), now, wall)
         self._look_again()
 
@@ -180,10 +182,10 @@ class Proxy:
 
     def _restore_memory(self) -> None:
         saved = self.lasting.documents.get(_MEMORY)
-        with contextlib.suppress(msgspec.DecodeError):
+        with contextlib.suppress(*_UNREADABLE):
             self.lasting.memory.import_(None if saved is None else msgspec.json.decode(saved))
 
     def _restore_library(self) -> None:
         saved = self.lasting.documents.get(LIBRARY)
-        with contextlib.suppress(msgspec.DecodeError):
+        with contextlib.suppress(*_UNREADABLE):
             self.lasting.library.restore(None if saved is None else msgspec.json.decode(saved))
