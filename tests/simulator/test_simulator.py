@@ -201,7 +201,8 @@ def test_text_and_delay_can_be_set_for_all() -> None:
 
 
 def test_thread_serves_synchronous_tests() -> None:
-    """The same offers, blocking."""
+    """The same offers, blocking; its thread ends with it."""
+    before = set(threading.enumerate())
     with SimulatorThread() as sim:
         sim.say("google", ["a ", Wait("g"), "b"])
         connection = http.client.HTTPConnection("127.0.0.1", sim.sim.port, timeout=10)
@@ -224,14 +225,15 @@ def test_thread_serves_synchronous_tests() -> None:
         sim.step("g")
         sim.reset()
         assert sim.log == []
-    assert not any(thread.name == "simulator" for thread in threading.enumerate())
+    assert set(threading.enumerate()) <= before
 
 
 def test_thread_fails_where_it_is_started() -> None:
     """A port that is taken is an OSError in the caller's thread, and no thread stays behind."""
+    before = set(threading.enumerate())
     with SimulatorThread() as sim, pytest.raises(OSError), SimulatorThread(port=sim.sim.port):
         pass
-    assert not any(thread.name == "simulator" for thread in threading.enumerate())
+    assert set(threading.enumerate()) <= before
 
 
 def test_requests_in_one_packet_are_answered_in_order() -> None:

@@ -12,7 +12,7 @@ from tests.support.running import RunningProxy
 PROVIDERS = ("google", "openrouter", "akash", "cohere", "codestral", "qwen")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_simulator() -> Iterator[SimulatorThread]:
     with SimulatorThread() as running:
         yield running
@@ -24,7 +24,7 @@ def simulator(shared_simulator: SimulatorThread) -> SimulatorThread:
     return shared_simulator
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def proxy(shared_simulator: SimulatorThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProxy]:
     """Open to everybody on this machine, as it is without settings."""
     env = shared_simulator.env({name: ["one", "two"] for name in PROVIDERS})
@@ -32,7 +32,7 @@ def proxy(shared_simulator: SimulatorThread, tmp_path_factory: pytest.TempPathFa
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def guarded(shared_simulator: SimulatorThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProxy]:
     """Wants the token `sesame`."""
     env = shared_simulator.env({"google": ["one"]})
