@@ -26,6 +26,7 @@ from ollama_proxy.errors import (
     InternalError,
     Overloaded,
     ProxyError,
+    ShuttingDown,
     UpstreamError,
     UpstreamJunk,
     UpstreamTimeout,
@@ -56,6 +57,8 @@ _encode = msgspec.json.Encoder().encode
 _ERROR_BYTES = 256 * 1024
 #: Targets whose headers are kept; their names come from clients.
 _REMEMBERED = 1024
+#: Letters of the list of dropped fields, which clients write; theirs refuse a header of 64 KB.
+_LONGEST_DROPPED = 1000
 
 
 class _Nobody:
@@ -73,6 +76,14 @@ class _Nobody:
 
 
 _NOBODY = _Nobody()
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """How many requests are served just now. closing: they are to end, because we do."""
+
+    requests: int = 0
+    closing: bool = False
 
 
 @dataclass(slots=True)
@@ -144,8 +155,21 @@ class Gateway:
         stream_idle_s = 2 * max(timeouts.idle_s, timeouts.first_content_s)
         self._streaming = Transport(timeouts.connect_s, timeouts.first_content_s, stream_idle_s)
         self._whole = Transport(timeouts.connect_s, timeouts.answer_s, timeouts.idle_s)
-        self.in_flight = 0
+        self._under_way = _UnderWay()
         self._served_by: dict[Target, Headers] = {}
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way, those of the gateways that this one took over from included."""
+        return self._under_way.requests
+
+    def close(self) -> None:
+        """From now on, whoever is cancelled did not leave: he is told that we end."""
+        self._under_way.closing = True
+
+    def take_over(self, before: Gateway) -> None:
+        """Counts together with the gateway before it, whose requests end there."""
+        self._under_way = before._under_way
 
     # --- the two ways in ----------------------------------------------------------------------------------------------
 
@@ -165,7 +189,12 @@ class Gateway:
             record.status, record.kind = error.status, error.code
             delivery.fail(error)
         except asyncio.CancelledError:
-            record.status, record.kind = 499, "client left"
+            if self._under_way.closing and not client.finished:
+                end = ShuttingDown("The proxy was stopped before the answer had ended.", retry_after_s=2)
+                record.status, record.kind = end.status, end.code
+                delivery.fail(end)
+            else:
+                record.status, record.kind = 499, "client left"
         except Exception as error:  # noqa: BLE001 — the one catch-all: a bug of ours must not hang a client
             delivery.fail(self._bug(error, record))
         finally:
@@ -183,7 +212,7 @@ class Gateway:
     async def _serve(self, call: Call, delivery: Delivery, record: Served) -> tuple[Headers, bytes]:
         if self.in_flight >= self._limits.in_flight:
             raise Overloaded("The proxy is serving as many requests as it may; try again in a moment.", retry_after_s=1)
-        self.in_flight += 1
+        self._under_way.requests += 1
         try:
             if call.operation is Operation.EMBEDDINGS:
                 answer = await self._in_batches(call, delivery, record)
@@ -191,7 +220,7 @@ class Gateway:
                     return answer
             return await self._travel(self._set_out(call, delivery, record))
         finally:
-            self.in_flight -= 1
+            self._under_way.requests -= 1
 
     async def _in_batches(self, call: Call, delivery: Delivery, record: Served) -> tuple[Headers, bytes] | None:
         """The answer to a request that its provider takes only in parts; None for one that it takes whole."""
@@ -338,6 +367,7 @@ class Gateway:
         call, target, provider = trip.call, trip.target, channel.provider
         body = self._memory.restore(channel.name, call.body) if provider.remembers else call.body
         prepared = provider.prepare(call.operation, target.model_id, body, call.stream, self._describe(target))
+        until = self._clock.now() + first_content_s
         reply = await self._upstream.send(
             "POST",
             access.base_url,
@@ -349,7 +379,8 @@ class Gateway:
         )
         try:
             if reply.status != 200:
-                return self._refusal(channel, lease, Reply(reply.status, reply.headers, await reply.read(_ERROR_BYTES)))
+                said = await reply.read(_ERROR_BYTES, until - self._clock.now())
+                return self._refusal(channel, lease, Reply(reply.status, reply.headers, said))
             headers = self._headers(trip, prepared.dropped)
             tap = self._memory.tap(channel.name) if provider.remembers and "tools" in call.body else None
             renamer = Renamer(prepared.names) if prepared.names else None
@@ -357,7 +388,7 @@ class Gateway:
                 source = Source(reply, tap, renamer)
                 await self._relay(trip, channel, lease, source, headers, first_content_s)
             else:
-                answer = await reply.read(self._limits.answer_bytes)
+                answer = await reply.read(self._limits.answer_bytes, until - self._clock.now())
                 if tap is not None:
                     self._memory.learn(channel.name, answer)
                 trip.answer = headers, call.face.render_answer(answer if renamer is None else renamer.answer(answer))
@@ -412,7 +443,10 @@ class Gateway:
             ]
         headers = [*served, (b"x-proxy-attempts", b"%d" % trip.record.attempts)]
         if dropped:
-            headers.append((b"x-proxy-dropped", quote(",".join(dropped), safe="/:@+,;=~[].").encode()))
+            told = ",".join(dropped)
+            if len(told) > _LONGEST_DROPPED:
+                told = told[:_LONGEST_DROPPED] + "..."
+            headers.append((b"x-proxy-dropped", quote(told, safe="/:@+,;=~[].").encode()))
         return headers
 
     # --- the end ------------------------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ __all__ = ["Library", "Recipe"]
 
 #: Made names, hidden and kept models: more than anybody makes by hand, and a bound for what comes from outside.
 _MOST = 1000
+#: Characters that all made names may hold together: hundreds of long system prompts, and still quick to save.
+_MOST_TEXT = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,9 @@ def _decoded(value: Any) -> Any:
     return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
 
 
+_encode = msgspec.json.Encoder().encode
+
+
 class Library:
     """Made names, hidden models, kept models. Names are compared without case and without `:latest`."""
 
@@ -85,6 +90,9 @@ class Library:
         """aliases: the settings' own. `on_change` is called whenever a name means something else."""
         self.on_change: Callable[[], None] = lambda: None
         self._made: dict[str, tuple[str, Recipe]] = {}
+        #: Bytes that each made name holds, and all of them.
+        self._sizes: dict[str, int] = {}
+        self._held = 0
         self._hidden: set[str] = set()
         self._kept: set[str] = set()
         self.fix(aliases or {})
@@ -94,6 +102,7 @@ class Library:
         self._made = {key: made for key, made in self._made.items() if not made[1].fixed}
         for name, source in aliases.items():
             self._made[_key(name)] = name, Recipe(source, fixed=True)
+            self._held -= self._sizes.pop(_key(name), 0)
         self.on_change()
 
     # --- made names ---------------------------------------------------------------------------------------------------
@@ -128,6 +137,12 @@ class Library:
             return False
         if before is None and len(self._made) >= _MOST:
             return False
+        size = 0 if recipe.plain else len(_encode(recipe))
+        held = self._held - self._sizes.get(key, 0) + size
+        if size and held > _MOST_TEXT:
+            return False
+        self._held = held
+        self._sizes[key] = size
         self._made[key] = without_latest(name.strip()), recipe
         self.on_change()
         return True
@@ -138,6 +153,7 @@ class Library:
         if found is None or found[1].fixed:
             return False
         del self._made[_key(name)]
+        self._held -= self._sizes.pop(_key(name), 0)
         self.on_change()
         return True
 

@@ -17,6 +17,8 @@ __all__ = ["Router", "Target"]
 
 #: Names whose targets are kept; they come from clients.
 _REMEMBERED = 1024
+#: Names come from clients and are kept in several places; no provider has one half as long.
+_LONGEST = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,18 @@ class Router:
         """
         found = self._known_names.get(name)
         if found is None:
+            if len(name) > _LONGEST:
+                raise UnknownModel(f"the model's name is too long: at most {_LONGEST} characters are accepted")
             found = self._find(name)
             if len(self._known_names) >= _REMEMBERED:
                 self._known_names.clear()
             self._known_names[name] = found
         return found
+
+    def passed_over(self) -> list[tuple[str, str]]:
+        """(a model, a name in its chain that stands for nothing now), as the settings have them."""
+        chains = self._fallbacks.items()
+        return [(name, other) for name, chain in chains for other in chain if self._stand_in(other) is None]
 
     def forget(self) -> None:
         """Aliases or lists of models have changed: names are looked up anew."""
@@ -74,10 +83,17 @@ class Router:
         targets = [self._target(meant, asked_as=name)]
         chain = self._fallbacks.get(asked) or self._fallbacks.get(without_latest(meant.strip()).lower(), ())
         for other in chain:
-            target = self._target(self._alias(other) or other, asked_as=other)
-            if target not in targets:
+            target = self._stand_in(other)
+            if target is not None and target not in targets:
                 targets.append(target)
         return targets
+
+    def _stand_in(self, name: str) -> Target | None:
+        """The target that a chain names. None: it stands for nothing now, which is no reason to refuse the others."""
+        try:
+            return self._target(self._alias(name) or name, asked_as=name)
+        except UnknownModel:
+            return None
 
     def _target(self, name: str, *, asked_as: str) -> Target:
         provider, rest = split_name(name.strip())

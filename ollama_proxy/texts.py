@@ -41,6 +41,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{variable} is set, but no provider has that name. Describe it in ollama-proxy.toml, or check the spelling.",
         "{variable} 이(가) 설정됐지만 그런 이름의 제공자가 없습니다. ollama-proxy.toml 에 적거나 철자를 확인하세요.",
     ),
+    "passed_over": (
+        "[fallbacks] {name}: '{other}' is passed over: there is no such provider, or it has no key.",
+        "[fallbacks] {name}: '{other}' 은(는) 건너뜁니다. 그런 제공자가 없거나 키가 없습니다.",
+    ),
     "port_taken": (
         "Port {port} on {host} is in use. Stop the other program, or choose another port: PORT={other}",
         "{host} 의 {port} 포트는 이미 사용 중입니다. 다른 프로그램을 끄거나 다른 포트를 쓰세요: PORT={other}",
@@ -103,6 +107,16 @@ TEXTS: dict[str, tuple[str, str]] = {
     "toml_map": (
         "ollama-proxy.toml: [{section}] must map names to text.",
         "ollama-proxy.toml: [{section}] 은(는) 이름과 글의 짝이어야 합니다.",
+    ),
+    "toml_key_limits": (
+        (
+            "ollama-proxy.toml: [{section}] takes per_minute and per_day, whole numbers above 0, and a model's name "
+            "(or a pattern) with such numbers of its own."
+        ),
+        (
+            "ollama-proxy.toml: [{section}] 에는 0보다 큰 정수인 per_minute 와 per_day, 그리고 그런 수를 따로 둘 모델 "
+            "이름(또는 패턴)만 쓸 수 있습니다."
+        ),
     ),
     "toml_fallbacks": (
         "ollama-proxy.toml: [fallbacks] must map a model to a list of models.",

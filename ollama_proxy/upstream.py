@@ -6,6 +6,8 @@ caller has made, goes to that provider's own address and nowhere else: redirects
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Callable, Mapping
 
 from ollama_proxy.errors import (
@@ -28,7 +30,7 @@ from ollama_proxy.http1.faults import (
 )
 from ollama_proxy.types import Headers
 
-__all__ = ["Transport", "Upstream", "UpstreamReply", "rename"]
+__all__ = ["Proxy", "Transport", "Upstream", "UpstreamReply", "rename"]
 
 #: How long each part of a call may take.
 Transport = Timeouts
@@ -65,15 +67,30 @@ class UpstreamReply:
         self.status = response.status
         self.headers: Mapping[bytes, bytes] = response.headers
 
-    async def read(self, max_bytes: int) -> bytes:
-        """The whole body.
+    async def read(self, max_bytes: int, within_s: float = math.inf) -> bytes:
+        """The whole body, however slowly its bytes drip in, `within_s` from now.
 
         Raises: UpstreamError of the fitting kind.
         """
+        late = False
+
+        def give_up() -> None:
+            nonlocal late
+            late = True
+            self._response.close()
+
+        timer = None
+        if within_s < math.inf:
+            timer = asyncio.get_running_loop().call_later(max(0.0, within_s), give_up)
         try:
             return await self._response.read(max_bytes)
         except TransportFault as fault:
+            if late:
+                raise UpstreamTimeout("the provider took too long (whole answer)") from fault
             raise rename(fault) from fault
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     def relay(self, on_data: Callable[[bytes], None], on_end: Callable[[UpstreamError | None], None]) -> None:
         """Hands every piece of the body to `on_data` as it comes, then the way it ended to `on_end`."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ollama_proxy.errors import ProxyError, StreamInterrupted, UpstreamTimeout
+from ollama_proxy.errors import EmptyAnswer, ProxyError, StreamInterrupted, UpstreamTimeout
 from ollama_proxy.protocols import ollama, openai
 from ollama_proxy.relay import Delivery, Relay
 from ollama_proxy.settings import Timeouts
@@ -159,6 +159,38 @@ def test_a_provider_that_never_begins_is_a_timeout() -> None:
             await asyncio.wait_for(task, 5)
 
     asyncio.run(scene())
+
+
+@pytest.mark.parametrize("face", [chat_face, openai_face])
+@pytest.mark.parametrize("last", [END, b"data: [DONE]\n\n"], ids=["end", "done"])
+def test_an_answer_without_a_word_is_no_answer_however_its_bytes_arrive(face: Callable[[], Face], last: bytes) -> None:
+    """The end of the connection in the same moment once turned the error into a complete, empty answer."""
+
+    async def scene() -> list[bytes]:
+        provider, client, task = await started(face())
+        provider.say(last)
+        provider.end(None)
+        with pytest.raises(EmptyAnswer):
+            await task
+        return client.said
+
+    assert asyncio.run(scene()) == []
+
+
+def test_an_error_behind_the_finish_reason_is_not_hidden_by_the_end_of_the_connection() -> None:
+    """What the provider says last counts, even if it hangs up in the same breath."""
+
+    async def scene() -> list[bytes]:
+        provider, client, task = await started(openai_face())
+        provider.say(CHUNK)
+        provider.say(END.partition(b"data: [DONE]")[0])
+        provider.say(b'data: {"error":{"message":"no","code":500}}\n\n')
+        provider.end(None)
+        with pytest.raises(ProxyError):
+            await task
+        return client.said
+
+    assert b"<end>" not in asyncio.run(scene())
 
 
 def test_a_provider_that_falls_silent_is_interrupted() -> None:

@@ -68,7 +68,8 @@ class _Pairing:
         calls = []
         for index, call in enumerate(message["tool_calls"]):
             asked = call.get("id") if isinstance(call.get("id"), str) else ""
-            name = str((call.get("function") or {}).get("name") or "")
+            function = call.get("function")
+            name = str(function.get("name") or "") if isinstance(function, dict) else ""
             fresh = asked if asked and asked not in self.used else self._invent(asked, name, index)
             self.used.add(fresh)
             self.open.append(_Open(asked or "", fresh, name))
@@ -95,7 +96,7 @@ class _Pairing:
 
     def _match(self, message: Message) -> _Open | None:
         asked = message.get("tool_call_id")
-        if asked:
+        if asked and isinstance(asked, str):
             for call in self.open:
                 if call.asked == asked:
                     return call

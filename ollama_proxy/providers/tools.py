@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from ollama_proxy.errors import BadRequest
 from ollama_proxy.providers.messages import Names
 from ollama_proxy.providers.schemas import gemini, gemini_value, inline, strip
 
@@ -17,8 +18,17 @@ __all__ = ["ToolRules", "plainly"]
 
 
 def plainly(value: Any) -> Any:
-    """The value itself, decoded if it is still JSON text."""
-    return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+    """The value itself, decoded if it is still JSON text.
+
+    Raises: BadRequest for what only a reader of the whole text can refuse, such as a number out of range.
+    """
+    if not isinstance(value, msgspec.Raw):
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        reason = str(error).removeprefix("JSON is malformed: ")
+        raise BadRequest(f"the request body cannot be used: {reason}") from error
 
 
 #: Bytes of tools that are remembered in their converted form.
@@ -71,7 +81,7 @@ class ToolRules:
 
     def _convert(self, text: bytes) -> _Fitting | None:
         """The tools as the provider takes them; None for none."""
-        tools = msgspec.json.decode(text)
+        tools = plainly(msgspec.Raw(text))
         if not isinstance(tools, list) or not tools:
             return None
         names = Names(self.names)

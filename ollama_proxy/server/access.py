@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import ipaddress
 from collections.abc import Collection, Mapping, Sequence
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from ollama_proxy.secret import Secret
 from ollama_proxy.types import Headers
@@ -178,5 +178,4 @@ def _carried(headers: Mapping[bytes, bytes]) -> list[bytes]:
 
 def is_same_origin(origin: str, host: str) -> bool:
     """Whether a page was served by ourselves, as the browser sees it."""
-    parts = urlsplit(origin)
-    return parts.scheme in {"http", "https"} and parts.netloc == host and not parts.path
+    return origin in (f"http://{host}", f"https://{host}")

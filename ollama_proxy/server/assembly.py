@@ -36,6 +36,7 @@ from ollama_proxy.sign_in import SignIn
 from ollama_proxy.store import Documents
 from ollama_proxy.telemetry import Journal
 from ollama_proxy.texts import Texts
+from ollama_proxy.upstream import Proxy as HTTPProxy
 from ollama_proxy.upstream import Upstream
 
 __all__ = ["DEMO", "Lasting", "Parts", "assemble", "secrets_of", "server_limits", "usable"]
@@ -71,7 +72,10 @@ class Lasting:
         self.journal = Journal()
         self.documents = Documents(settings.data_dir / "state.db" if settings.data_dir != Path() else None)
         self.catalog = Catalog(known_models())
-        self.upstream = Upstream(settings.proxy_environment)
+        try:
+            self.upstream = Upstream(settings.proxy_environment)
+        except ValueError as error:
+            raise SettingsError(f"{error}.") from None
         self.library = Library()
         self.memory = Memory()
         self.shelf = Shelf()
@@ -84,9 +88,11 @@ class Lasting:
         pool = self.pools.get(provider.name)
         if pool is None:
             rules = PoolRules(rate_scope=provider.rate_scope, daily_scope=provider.daily_scope)
-            pool = self.pools[provider.name] = KeyPool(provider.name, keys, rules, accounts=own.accounts)
+            pool = KeyPool(provider.name, keys, rules, accounts=own.accounts, limits=own.limits)
+            self.pools[provider.name] = pool
         else:
-            pool.replace_keys(keys, self.clock.now(), own.accounts)
+            pool.replace_keys(keys, self.clock.now(), own.accounts, own.limits)
+        pool.tick(self.clock.now(), provider.day_left(self.clock.wall()))
         return pool
 
     def sign_ins(self, provider: Provider, own: ProviderSettings) -> dict[str, SignIn]:
@@ -125,6 +131,8 @@ class Parts:
     def warnings(self, texts: Texts) -> list[str]:
         """What in these settings will not work as it is meant, for people."""
         found = [texts("unknown_provider", variable=f"{n.upper().replace('-', '_')}_API_KEYS") for n in self.unknown]
+        for name, other in self.services.router.passed_over():
+            found.append(texts("passed_over", name=name, other=other))
         for channel in self.channels.values():
             for label, sign_in in channel.sign_ins.items():
                 problem = sign_in.problem()
@@ -140,6 +148,7 @@ def assemble(settings: Settings, lasting: Lasting, demo_url: str | None = None) 
     Raises: SettingsError for a provider's table that cannot be used.
     """
     wanted, unknown = usable(settings)
+    _check_proxies(wanted)
     # The demo gives way to the first real provider.
     providers, wanted = _providers(wanted, None if wanted else demo_url)
     origins, hosts = Origins(settings.origins), HostCheck(active=settings.loopback, hostname=socket.gethostname())
@@ -168,6 +177,16 @@ def assemble(settings: Settings, lasting: Lasting, demo_url: str | None = None) 
         *anthropic_api.routes(services),
     ]
     return Parts(settings, channels, services, refresh, Access(settings.token), origins, hosts, routes, unknown)
+
+
+def _check_proxies(wanted: Mapping[str, ProviderSettings]) -> None:
+    for name, own in wanted.items():
+        for label, url in own.proxies.items():
+            try:
+                HTTPProxy.parse(url)
+            except ValueError as error:
+                # Its text holds nothing of the address, in which a password may stand.
+                raise SettingsError(f"ollama-proxy.toml: [providers.{name}.proxies] {label}: {error}.") from None
 
 
 def _providers(

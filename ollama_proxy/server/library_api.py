@@ -21,7 +21,10 @@ from ollama_proxy.server.visit import Visit
 
 __all__ = ["routes"]
 
-_FULL = BadRequest("the proxy keeps as many names as it may; delete some first")
+
+def _full() -> BadRequest:
+    # A new one each time: an error that is raised twice keeps every frame that it has seen, and their bodies.
+    return BadRequest("the proxy keeps as many names as it may; delete some first")
 
 
 def routes(services: Services, refresh: Refresh) -> list[Route]:
@@ -81,7 +84,7 @@ class _LibraryVerbs:
         library = self._services.library
         fixed = library.find(name)
         if not library.make(name, recipe):
-            raise ollama.refuse_delete(name, fixed=True) if fixed is not None else _FULL
+            raise ollama.refuse_delete(name, fixed=True) if fixed is not None and fixed.fixed else _full()
         self._services.keep_library()
 
     def _today(self) -> int:
@@ -101,7 +104,7 @@ class _LibraryVerbs:
             if listed is None or listed.name not in {one.name for one in services.all_listed()}:
                 raise ollama.refuse_delete(name)
             if not library.hide(listed.name):
-                raise _FULL
+                raise _full()
         services.keep_library()
         visit.respond(200, [], b"")
 
@@ -133,7 +136,7 @@ class _LibraryVerbs:
         if not model.listed:
             await self._try(name)
         if not library.keep(model.name):
-            raise _FULL
+            raise _full()
         services.keep_library()
 
     async def _try(self, name: str) -> None:

@@ -27,6 +27,8 @@ _FLUSH_S = 0.5
 _FACTS_S = 1.0
 _FACTS = "pool/"
 _MEMORY = "memory"
+#: What a document that somebody else has written into state.db may come to; it costs what was learnt, not the start.
+_UNREADABLE = (msgspec.DecodeError, TypeError, ValueError, AttributeError, LookupError)
 #: Between two looks at the settings' files.
 _WATCH_S = 2.0
 
@@ -54,6 +56,7 @@ class Proxy:
         self.app = App(self.parts.routes, self.parts.access, self.parts.origins, self.parts.hosts)
         self._background: list[asyncio.Task[Any]] = []
         self._refreshing: asyncio.Task[Any] | None = None
+        self._suspected: set[tuple[str, ...]] = set()
 
     @property
     def settings(self) -> Settings:
@@ -76,6 +79,11 @@ class Proxy:
     def drain(self) -> None:
         """New requests are refused from now on; running ones go on."""
         self.app.draining = True
+
+    def give_up(self) -> None:
+        """Whatever is still under way ends here; its clients are told."""
+        self.parts.services.gateway.close()
+        self.app.end_all()
 
     async def stop(self) -> None:
         """Ends the background and writes what has to outlive us."""
@@ -103,7 +111,7 @@ class Proxy:
         except SettingsError as error:
             _log.error("the new settings are not used: %s", error.message)
             return False
-        parts.services.gateway.in_flight = before.services.gateway.in_flight
+        parts.services.gateway.take_over(before.services.gateway)
         for gone in before.channels.keys() - parts.channels.keys():
             self.lasting.pools.pop(gone, None)
         self.parts = parts
@@ -169,21 +177,39 @@ class Proxy:
         now, wall = lasting.clock.now(), lasting.clock.wall()
         for name, pool in lasting.pools.items():
             saved = lasting.documents.get(_FACTS + name)
-            with contextlib.suppress(msgspec.DecodeError):
+            with contextlib.suppress(*_UNREADABLE):
                 pool.restore([] if saved is None else msgspec.json.decode(saved), now, wall)
         self._look_again()
 
     def _look_again(self) -> None:
-        now = self.lasting.clock.now()
+        now, wall = self.lasting.clock.now(), self.lasting.clock.wall()
         for channel in self.parts.channels.values():
             channel.look_again(now)
+            channel.pool.tick(now, channel.provider.day_left(wall))
+            for keys in channel.pool.suspicions(now):
+                self._suspect(channel.name, keys)
+
+    def _suspect(self, provider: str, keys: tuple[str, ...]) -> None:
+        """Says once which keys seem to be one account's, and how to settle it."""
+        if keys in self._suspected:
+            return
+        self._suspected.add(keys)
+        _log.warning(
+            "%s seem to belong to one account: %s refuses them together once their calls together reach the limit. "
+            "They rest together from now on. Say so in ollama-proxy.toml, or give each its own name: "
+            "[providers.%s.accounts] %s",
+            ", ".join(keys),
+            provider,
+            provider,
+            ", ".join(f'"{key}" = "one account"' for key in keys),
+        )
 
     def _restore_memory(self) -> None:
         saved = self.lasting.documents.get(_MEMORY)
-        with contextlib.suppress(msgspec.DecodeError):
+        with contextlib.suppress(*_UNREADABLE):
             self.lasting.memory.import_(None if saved is None else msgspec.json.decode(saved))
 
     def _restore_library(self) -> None:
         saved = self.lasting.documents.get(LIBRARY)
-        with contextlib.suppress(msgspec.DecodeError):
+        with contextlib.suppress(*_UNREADABLE):
             self.lasting.library.restore(None if saved is None else msgspec.json.decode(saved))

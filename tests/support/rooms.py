@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def _cache() -> Path:
 
 
 def room(name: str) -> Path:
-    """The furnished room of this name, with the scripts of its plan as they are now. Skips the test if there is none."""
+    """The furnished room of this name, with its plan's scripts as they are now. Skips the test if there is none."""
     here = _cache() / name
     if not (here / "ready").exists() or (here / "ready").read_text() != _fingerprint(name):
         reason = here / "why-not"
@@ -47,7 +47,9 @@ def python_of(here: Path) -> Path:
     return here / ".venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
-def run(command: Sequence[str | Path], folder: Path, timeout_s: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
+def run(
+    command: Sequence[str | Path], folder: Path, env: Mapping[str, str], *, timeout_s: float = 60
+) -> subprocess.CompletedProcess[str]:
     """One run of a program in a folder: nobody at the keyboard, as little of this machine's environment as possible."""
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TEMP", "TMP") if name in os.environ}
     return subprocess.run(
@@ -93,12 +95,17 @@ def _furnish(name: str) -> str:
         else:
             _furnish_for_python(name, here)
     except (OSError, subprocess.SubprocessError) as error:
-        said = getattr(error, "output", None) or str(error)
-        last = str(said).strip().splitlines()[-1:] or [type(error).__name__]
-        (here / "why-not").write_text(f"{name} could not be furnished: {last[0]}")
-        return (here / "why-not").read_text()
+        reason = f"{name} could not be furnished: {_gist(str(getattr(error, 'output', None) or error))}"
+        (here / "why-not").write_text(reason)
+        return reason
     ready.write_text(_fingerprint(name))
     return f"{name}: furnished"
+
+
+def _gist(said: str) -> str:
+    """The line of a package manager's complaint that says what is wrong."""
+    lines = [line.strip() for line in said.splitlines() if len(line.split()) > 4 and "complete log" not in line]
+    return next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "nothing was said")
 
 
 def _furnish_for_node(name: str, here: Path) -> None:
@@ -108,7 +115,8 @@ def _furnish_for_node(name: str, here: Path) -> None:
     for plan in (PLANS / name).glob("package*.json"):
         shutil.copy(plan, here)
     quiet = ("--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1", "--fetch-timeout=60000")
-    _do([npm, "ci", "--ignore-scripts", *quiet], here)
+    # Not `npm ci`: without registry addresses in the list it misses the packages of other platforms.
+    _do([npm, "install", "--ignore-scripts", *quiet], here)
 
 
 def _furnish_for_python(name: str, here: Path) -> None:

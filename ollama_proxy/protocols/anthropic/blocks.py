@@ -43,7 +43,7 @@ def parts_of(blocks: Any, place: str, left_out: list[str]) -> list[Part]:
         read = _READERS.get(kind) if isinstance(kind, str) else None
         if read is not None:
             parts += read(block, f"{place}.{number}", left_out)
-        elif kind not in _NO_PARTS:
+        elif not isinstance(kind, str) or kind not in _NO_PARTS:
             left_out.append(f"content.{kind}")
     return parts
 

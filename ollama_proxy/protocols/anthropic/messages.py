@@ -28,7 +28,7 @@ def hub_messages(system: Any, messages: list[dict[str, Any]], left_out: list[str
     turns.add(_said_by("system", parts_of(system, "system", left_out)))
     for number, message in enumerate(messages):
         role = message.get("role")
-        if role not in _ROLES:
+        if not isinstance(role, str) or role not in _ROLES:
             raise wrong(f"messages.{number}.role", "user, assistant or system")
         place = f"messages.{number}.content"
         content = message.get("content")

@@ -93,7 +93,7 @@ def _thoughts(item: Item) -> str:
 
 def _message(item: Item, place: str) -> list[Message]:
     role = item.get("role")
-    if role not in _ROLES:
+    if not isinstance(role, str) or role not in _ROLES:
         raise wrong(f"{place}.role", "user, assistant, system or developer")
     parts = parts_of(item.get("content"), place)
     if role != "user":

@@ -388,6 +388,7 @@ def test_no_field_crosses(world: World, way: Way) -> None:
 @every_kind
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, gzip"])
 def test_a_coded_request_is_refused(world: World, way: Way, coding: str) -> None:
-    """F76: 415, before the body is read."""
+    """F76: 415, before the body is read. On /v1 zstd is read, and what only claims to be zstd is bad input."""
     data = zlib.compress(json.dumps(way.body(COHERE)).encode())
-    way.told(world.send(way.path, data, {"content-encoding": coding})).assert_refused(415)
+    status = 400 if coding == "zstd" and way.path.startswith("/v1/") else 415
+    way.told(world.send(way.path, data, {"content-encoding": coding})).assert_refused(status)

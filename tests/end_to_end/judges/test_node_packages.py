@@ -38,9 +38,10 @@ def test_package(proxy: RunningProxy, simulator: SimulatorThread, name: str, scr
     node = shutil.which("node")
     assert node is not None
     command = [node, "--test-reporter=tap", f"{script}.mjs"]
-    ended = run(command, here, PROXY_URL=proxy.url, MODELS=json.dumps(CHAT))
+    ended = run(command, here, {"PROXY_URL": proxy.url, "MODELS": json.dumps(CHAT)})
     proxy.forget()
-    counts = {what: int(number) for what, number in re.findall(r"^# (pass|fail|skipped) (\d+)$", ended.stdout, re.M)}
+    found = re.findall(r"^# (pass|fail|skipped) (\d+)$", ended.stdout, re.MULTILINE)
+    counts = {what: int(number) for what, number in found}
     assert (ended.returncode, counts) == (0, {"pass": SCRIPTS[name, script], "fail": 0, "skipped": 0}), ended.stdout
 
 

@@ -29,7 +29,7 @@ APPS = {
 #: Clones of clients that people build with, or that the README has no room for.
 BEYOND = {"test_goose", "test_langchain4j", "test_roo_code"}
 #: The programs and libraries themselves, run by `scripts/judges`.
-OTHERS = {"test_coding_commands", "test_langchain", "test_node_packages", "test_python_packages"}
+OTHERS = {"test_coding_commands", "test_node_packages", "test_published_suites", "test_python_packages"}
 
 
 def apps_of_the_readme() -> list[str]:
