@@ -148,6 +148,7 @@ def _run(settings: Settings, texts: Texts, listener: socket.socket, demo_url: st
         drain_s=settings.timeouts.drain_s,
         on_start=start,
         on_drain=proxy.drain,
+        on_late=proxy.give_up,
         on_stop=proxy.stop,
     )
     host.run_on(listener)

@@ -26,6 +26,7 @@ from ollama_proxy.errors import (
     InternalError,
     Overloaded,
     ProxyError,
+    ShuttingDown,
     UpstreamError,
     UpstreamJunk,
     UpstreamTimeout,
@@ -79,9 +80,10 @@ _NOBODY = _Nobody()
 
 @dataclass(slots=True)
 class _UnderWay:
-    """How many requests are served just now."""
+    """How many requests are served just now. closing: they are to end, because we do."""
 
     requests: int = 0
+    closing: bool = False
 
 
 @dataclass(slots=True)
@@ -161,6 +163,10 @@ class Gateway:
         """Requests under way, those of the gateways that this one took over from included."""
         return self._under_way.requests
 
+    def close(self) -> None:
+        """From now on, whoever is cancelled did not leave: he is told that we end."""
+        self._under_way.closing = True
+
     def take_over(self, before: Gateway) -> None:
         """Counts together with the gateway before it, whose requests end there."""
         self._under_way = before._under_way
@@ -183,7 +189,12 @@ class Gateway:
             record.status, record.kind = error.status, error.code
             delivery.fail(error)
         except asyncio.CancelledError:
-            record.status, record.kind = 499, "client left"
+            if self._under_way.closing and not client.finished:
+                end = ShuttingDown("The proxy was stopped before the answer had ended.", retry_after_s=2)
+                record.status, record.kind = end.status, end.code
+                delivery.fail(end)
+            else:
+                record.status, record.kind = 499, "client left"
         except Exception as error:  # noqa: BLE001 — the one catch-all: a bug of ours must not hang a client
             delivery.fail(self._bug(error, record))
         finally:

@@ -226,7 +226,7 @@ def _keys(call: Mapping[str, Any]) -> list[str]:
 def _plain(text: bytes) -> Any:
     try:
         return _decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -194,7 +194,7 @@ def read_answer(status: int, body: bytes, old: Token, wall: float) -> Token:
 def _object(data: bytes) -> dict[str, Any]:
     try:
         fields = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Without the cause: its words might quote the text.
         raise NoToken("it is no JSON") from None
     if not isinstance(fields, dict):

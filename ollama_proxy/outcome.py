@@ -10,7 +10,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["CANCELLED", "OK", "Kind", "Outcome", "Reply", "Scope"]
+__all__ = ["CANCELLED", "OK", "Allowance", "Kind", "Outcome", "Reply", "Scope", "Span"]
 
 
 class Kind(enum.Enum):
@@ -64,6 +64,22 @@ class Reply:
     body: bytes = b""
 
 
+class Span(enum.Enum):
+    """The time over which a provider counts calls."""
+
+    MINUTE = "minute"
+    DAY = "day"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How many calls a provider says it allows in a span; left: how many of them remain, None if it did not say."""
+
+    calls: int
+    span: Span
+    left: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How one call ended.
@@ -73,6 +89,7 @@ class Outcome:
     said: the provider's own words, without keys, 500 characters at most.
     code: the field's word for it where one exists (`context_length_exceeded`, `content_filter`, `model_not_found`).
     status: the upstream's HTTP status, 0 when there was none.
+    allowance: what the provider said of its limit for `scope`, where it said so without doubt.
     """
 
     kind: Kind
@@ -81,6 +98,7 @@ class Outcome:
     scope: Scope | None = None
     code: str = ""
     status: int = 0
+    allowance: Allowance | None = None
 
 
 OK = Outcome(Kind.OK)

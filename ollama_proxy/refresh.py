@@ -62,7 +62,7 @@ class Refresh:
         saved = self._documents.get(_DOCUMENT)
         try:
             self._catalog.restore(None if saved is None else msgspec.json.decode(saved), self._clock.wall())
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             _log.warning("the kept model lists cannot be read; they will be asked for anew")
         self._catalog.keep_only(channel.name for channel in self._channels)
 

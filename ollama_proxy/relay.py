@@ -201,7 +201,7 @@ class Relay:
             return
         try:
             out = self.stream.feed(data)
-        except ProxyError as error:
+        except Exception as error:  # noqa: BLE001 — a bug of ours must not end as the provider's broken connection
             self._finish(error)
             return
         if self.stream.progress != self._progress:
@@ -257,6 +257,9 @@ class Relay:
         except ProxyError as problem:
             self._finish(error or problem)
             return
+        except Exception as bug:  # noqa: BLE001 — as above
+            self._finish(bug)
+            return
         if not self._delivery.committed:
             self._commit()
         out = b"".join(self._held) + rest
@@ -265,7 +268,7 @@ class Relay:
         self._client.end()
         self._told = True
 
-    def _finish(self, error: ProxyError | None) -> None:
+    def _finish(self, error: Exception | None) -> None:
         if not self._done.done():
             if error is None:
                 self._done.set_result(None)

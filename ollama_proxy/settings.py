@@ -23,6 +23,7 @@ from dotenv.parser import parse_stream
 
 from ollama_proxy.errors import SettingsError
 from ollama_proxy.secret import Secret
+from ollama_proxy.types import KeyLimit
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -107,6 +108,7 @@ class ProviderSettings:
     keys: in the order given, without repeats.
     accounts: label of a key -> name of the account it belongs to; keys of one account share its limits.
     proxies: label of a key -> URL of the proxy that its calls leave through.
+    limits: how many calls each account may make; the first that fits a model counts.
     table: the provider's table in ollama-proxy.toml, without the parts above.
     """
 
@@ -115,6 +117,7 @@ class ProviderSettings:
     base_url: str | None = None
     accounts: Mapping[str, str] = field(default_factory=dict)
     proxies: Mapping[str, str] = field(default_factory=dict)
+    limits: tuple[KeyLimit, ...] = ()
     table: Mapping[str, Any] | None = None
 
 
@@ -347,7 +350,30 @@ def _provider(name: str, values: Mapping[str, str], table: dict[str, Any] | None
     for what, part in (("accounts", accounts), ("proxies", proxies)):
         if not isinstance(part, dict) or not all(isinstance(v, str) for v in part.values()):
             raise SettingsError.of("toml_map", section=f"providers.{name}.{what}")
-    return ProviderSettings(name, keys, base_url, accounts, proxies, rest if table is not None else None)
+    limits = _key_limits(f"providers.{name}.limits", rest.pop("limits", {}))
+    return ProviderSettings(name, keys, base_url, accounts, proxies, limits, rest if table is not None else None)
+
+
+_SPANS = ("per_minute", "per_day")
+
+
+def _key_limits(section: str, table: object) -> tuple[KeyLimit, ...]:
+    """The limits of single models, as they stand, then the one for all others, whose numbers hold where they say none.
+
+    Raises: SettingsError naming the section.
+    """
+    if not isinstance(table, dict):
+        raise SettingsError.of("toml_key_limits", section=section)
+    plain = {name: value for name, value in table.items() if name in _SPANS}
+    found = []
+    for pattern, numbers in [*((n, v) for n, v in table.items() if n not in _SPANS), ("*", plain)]:
+        if not isinstance(numbers, dict) or not numbers.keys() <= set(_SPANS):
+            raise SettingsError.of("toml_key_limits", section=section)
+        if any(isinstance(v, bool) or not isinstance(v, int) or v <= 0 for v in numbers.values()):
+            raise SettingsError.of("toml_key_limits", section=section)
+        if numbers:
+            found.append(KeyLimit(pattern, **{**plain, **numbers}))
+    return tuple(found)
 
 
 def _keys(variable: str, text: str, provider: str) -> tuple[Secret, ...]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import re
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +27,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 _MAX_TEXT = 200
 #: Records that may wait; beyond, the oldest are counted as dropped and forgotten.
 _MAX_WAITING = 10_000
+#: Seconds for the last lines to be read by whoever reads them.
+_LAST_LINES_S = 2.0
 
 
 @dataclass(slots=True)
@@ -104,7 +106,8 @@ class Journal:
                 lines.append(f"{name}{{{shown}}} {count}")
         lines.append("# TYPE ollama_proxy_request_seconds_total counter")
         lines += [f'ollama_proxy_request_seconds_total{{protocol="{p}"}} {s}' for p, s in sorted(self._seconds.items())]
-        lines += ["# TYPE ollama_proxy_log_dropped_total counter", f"ollama_proxy_log_dropped_total {self._dropped}"]
+        dropped = self._dropped + _Dropping.dropped
+        lines += ["# TYPE ollama_proxy_log_dropped_total counter", f"ollama_proxy_log_dropped_total {dropped}"]
         for name, shown, value in gauges():
             lines.append(f"{name}{{{shown}}} {value}" if shown else f"{name} {value}")
         return "\n".join(lines) + "\n"
@@ -136,19 +139,56 @@ class _Lines(logging.Formatter):
 
 
 class _Dropping(QueueHandler):
-    """Puts records into a bounded queue; a sink that does not read costs lines, never time."""
+    """Puts records into a bounded queue; a sink that does not read costs lines, which are counted, and never time."""
+
+    dropped = 0
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(queue.Full):
+        try:
             self.queue.put_nowait(record)
+        except queue.Full:
+            _Dropping.dropped += record.getMessage().count("\n") + 1
+
+
+class _Sink(logging.Handler):
+    """Writes lines. Only the listener's thread comes here, so there is no lock that it could hold while it is stuck."""
+
+    def __init__(self, sink: IO[str] | None) -> None:
+        super().__init__()
+        self._sink = sink
+
+    def createLock(self) -> None:  # noqa: N802 — logging's own name
+        self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        text = self.format(record) + "\n"
+        with contextlib.suppress(OSError, ValueError):
+            if self._sink is not None:
+                self._sink.write(text)
+            else:
+                # Past Python's buffer and its lock, on which the interpreter would wait when it ends.
+                os.write(2, text.encode("utf-8", "replace"))
+        return True
+
+
+class _Listener(QueueListener):
+    """Hands the lines to their sink in a thread of its own."""
+
+    def stop(self) -> None:
+        """Waits a moment for the last lines, and no longer: whoever reads them may have stopped reading."""
+        with contextlib.suppress(queue.Full):
+            self.enqueue_sentinel()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.join(_LAST_LINES_S)
 
 
 def setup_logging(level: str, scrubber: Scrubber, sink: IO[str] | None = None) -> QueueListener:
     """Logs of this program go to `sink` (stderr) from a thread of their own; stop() the listener at the end."""
-    handler = logging.StreamHandler(sink or sys.stderr)
+    handler = _Sink(sink)
     handler.setFormatter(_Lines(scrubber))
     lines: queue.Queue[logging.LogRecord] = queue.Queue(_MAX_WAITING)
-    listener = QueueListener(lines, handler)
+    listener = _Listener(lines, handler)
     logger = logging.getLogger("ollama_proxy")
     logger.handlers[:] = [_Dropping(lines)]
     logger.setLevel(level)

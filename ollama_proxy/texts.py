@@ -108,6 +108,16 @@ TEXTS: dict[str, tuple[str, str]] = {
         "ollama-proxy.toml: [{section}] must map names to text.",
         "ollama-proxy.toml: [{section}] 은(는) 이름과 글의 짝이어야 합니다.",
     ),
+    "toml_key_limits": (
+        (
+            "ollama-proxy.toml: [{section}] takes per_minute and per_day, whole numbers above 0, and a model's name "
+            "(or a pattern) with such numbers of its own."
+        ),
+        (
+            "ollama-proxy.toml: [{section}] 에는 0보다 큰 정수인 per_minute 와 per_day, 그리고 그런 수를 따로 둘 모델 "
+            "이름(또는 패턴)만 쓸 수 있습니다."
+        ),
+    ),
     "toml_fallbacks": (
         "ollama-proxy.toml: [fallbacks] must map a model to a list of models.",
         "ollama-proxy.toml: [fallbacks] 는 모델과 모델 목록의 짝이어야 합니다.",

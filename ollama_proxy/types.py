@@ -13,7 +13,19 @@ from typing import Any, Protocol, TypeAlias
 
 from ollama_proxy.errors import ProxyError
 
-__all__ = ["Access", "Body", "Call", "Capability", "Client", "Face", "Headers", "Model", "Operation", "Stream"]
+__all__ = [
+    "Access",
+    "Body",
+    "Call",
+    "Capability",
+    "Client",
+    "Face",
+    "Headers",
+    "KeyLimit",
+    "Model",
+    "Operation",
+    "Stream",
+]
 
 #: An OpenAI-shaped request; values may be `msgspec.Raw`.
 Body: TypeAlias = dict[str, Any]
@@ -73,6 +85,18 @@ class Model:
     def name(self) -> str:
         """The name in our lists: `provider:id`."""
         return f"{self.provider}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimit:
+    """How many calls one key may make, as its owner says; None: without limit.
+
+    pattern: whom it concerns: model ids, with `*` for any run of letters.
+    """
+
+    pattern: str = "*"
+    per_minute: int | None = None
+    per_day: int | None = None
 
 
 class Stream(Protocol):

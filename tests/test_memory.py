@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ollama_proxy.memory import Memory
@@ -150,6 +150,7 @@ def test_a_stream_cut_anywhere_gives_the_same_memories(data: st.DataObject) -> N
     assert given_back(memory, call("a"))[0]["extra_content"] == SIGNED
 
 
+@example(b'"\x80"')
 @given(st.binary(max_size=300))
 def test_nonsense_is_left_alone(junk: bytes) -> None:
     """Whatever comes, listening never fails."""

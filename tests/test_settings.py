@@ -9,6 +9,7 @@ import pytest
 
 from ollama_proxy.errors import SettingsError
 from ollama_proxy.settings import Settings, load
+from ollama_proxy.types import KeyLimit
 
 
 def keys(settings: Settings, provider: str) -> list[str]:
@@ -211,6 +212,20 @@ def test_the_settings_file_adds_what_variables_cannot_say(tmp_path: Path) -> Non
     assert settings.providers["groq"].table == {}
 
 
+def test_limits_of_a_key_hold_for_every_model_or_for_some(tmp_path: Path) -> None:
+    """The first that fits counts; what it does not say is taken from the numbers for all."""
+    (tmp_path / "ollama-proxy.toml").write_text(
+        """
+        [providers.google.limits]
+        per_minute = 5
+        "*-lite" = { per_day = 500 }
+        per_day = 20
+        """
+    )
+    limits = load({"GOOGLE_API_KEYS": "k1"}, tmp_path).providers["google"].limits
+    assert limits == (KeyLimit("*-lite", per_minute=5, per_day=500), KeyLimit("*", per_minute=5, per_day=20))
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -222,6 +237,11 @@ def test_the_settings_file_adds_what_variables_cannot_say(tmp_path: Path) -> Non
         ("[timeouts]\nidle_s = 0", "idle_s"),
         ("providers = 1", "providers"),
         ("[providers.google]\naccounts = 1", "accounts"),
+        ("[providers.google]\nlimits = 1", "providers.google.limits"),
+        ("[providers.google.limits]\nper_minute = 0", "providers.google.limits"),
+        ("[providers.google.limits]\nper_day = true", "providers.google.limits"),
+        ("[providers.google.limits]\nflash = 3", "providers.google.limits"),
+        ("[providers.google.limits]\nflash = { per_hour = 3 }", "providers.google.limits"),
     ],
 )
 def test_a_wrong_settings_file_is_refused_by_name(tmp_path: Path, text: str, named: str) -> None:

@@ -216,9 +216,9 @@ class StreamReader:
                 pieces.append(Piece(text, thinking))
 
     def _end(self, pieces: list[Piece]) -> None:
+        check_said(self._finish, said=self.progress > 0, may_be_silent=self._may_be_silent)
         self._ended = True
         self._flush(pieces)
-        check_said(self._finish, said=self.progress > 0, may_be_silent=self._may_be_silent)
         self.done = True
         self._finish = self._finish or "stop"
 

@@ -51,7 +51,7 @@ class Renamer:
         """The JSON with names put back; None where there is nothing to put back."""
         try:
             value = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         changed = False
         for choice in _list(value, "choices"):

@@ -13,7 +13,8 @@ The rules, in order
 1. What a client has begun to read is never repeated: once `committed` is set, every failure is final.
 2. A caller's own mistake is final, except that a prompt too long for this model may fit a later target.
 3. A key's fault is tried with another key: at once, but from the second "too fast" on after a short pause, since keys
-   of one owner often share what they hit. The key is not used again for this target.
+   of one owner often share what they hit. The key is not used again for this target; only one that was merely too fast
+   is, once, when its rest is over, and where there is no later target: its pool does not hand it out before.
 4. A provider's fault is repeated after a pause that grows and is random over its whole length ("full jitter").
    Not if the client's SDK is repeating by itself: two loops multiply.
 5. Each further call to a provider that this request has called is paid for from that provider's budget. A first call
@@ -66,6 +67,7 @@ class _Here:
     provider_faults: int = 0
     faults: dict[Kind, int] = field(default_factory=dict)
     excluded: set[str] = field(default_factory=set)
+    too_fast: set[str] = field(default_factory=set)
     last: Outcome | None = None
 
 
@@ -165,9 +167,16 @@ def _count(progress: Progress, event: Ended) -> None:
     here.faults[kind] = here.faults.get(kind, 0) + 1
     if row.blames is Blame.PROVIDER:
         here.provider_faults += 1
-    elif row.blames is Blame.KEY:
+    elif row.blames is Blame.KEY and not _may_come_again(progress, event):
         here.excluded.add(event.key)
     progress._prices[id(progress.stages[progress.target].budget)] = max(row.price, KEY_CHANGE_PRICE)
+
+
+def _may_come_again(progress: Progress, event: Ended) -> bool:
+    """Whether the key may serve this request after its rest: who has one key only, has no other."""
+    first = event.key not in progress._here.too_fast
+    progress._here.too_fast.add(event.key)
+    return first and event.outcome.kind is Kind.RATE and progress.target + 1 == len(progress.stages)
 
 
 def _attempts_left(progress: Progress) -> bool:

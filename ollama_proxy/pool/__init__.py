@@ -11,13 +11,14 @@ from ollama_proxy.pool.facts import Fact, merge_facts
 from ollama_proxy.pool.keys import KeyPool
 from ollama_proxy.pool.rules import PoolRules
 from ollama_proxy.pool.slot import Lease, Rest
-from ollama_proxy.pool.views import KeyView, ProviderView, RestView
+from ollama_proxy.pool.views import KeyView, LimitView, ProviderView, RestView
 
 __all__ = [
     "Fact",
     "KeyPool",
     "KeyView",
     "Lease",
+    "LimitView",
     "PoolRules",
     "ProviderView",
     "Rest",

@@ -2,9 +2,11 @@
 
 A fact is a plain tuple: epoch seconds, key fingerprints, short words. Kept are rests of at least a minute, EXHAUSTED
 ones above all; that a key is dead, or was revived; that a key has ever worked (after a restart during a login outage
-it must not die as a key that never did). A report about one thing is told from another by its first four fields; of two
-reports about the same thing the greater stands, compared by moment first. That is a maximum, so reports may arrive in
-any order, any number of times, from any number of processes.
+it must not die as a key that never did); how many calls were counted under the operator's limits. A report about one
+thing is told from another by its first four fields; of two reports about the same thing the greater stands, compared by
+moment first. That is a maximum, so reports may arrive in any order, any number of times, from any number of processes.
+(Two processes that call with one account so learn of each other's calls only as far as they are more than their own: a
+sum would count them again with every report.)
 
 Facts may come from a stranger: another process, an old file, a broken clock. What has not the right shape is skipped,
 and a rest is believed only within the bounds that hold for a provider's own hint.
@@ -16,8 +18,10 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ollama_proxy.outcome import Kind, Scope
+from ollama_proxy.outcome import Kind, Scope, Span
 from ollama_proxy.pool.cell import Cell
+from ollama_proxy.pool.counters import Counter, Day, Minute
+from ollama_proxy.pool.cover import Place
 from ollama_proxy.pool.credentials import declare_dead, is_last_hope
 from ollama_proxy.pool.rules import HIGHEST_LEVEL, PoolRules, believed_wait
 from ollama_proxy.pool.slot import CREDENTIAL_SCOPE, Slot
@@ -29,6 +33,9 @@ __all__ = ["Fact", "apply_facts", "collect_facts", "merge_facts"]
 _LIFE = "life"
 _WORK = "work"
 _DEAD, _REVIVED, _WORKED, _COOLING, _EXHAUSTED = "dead", "revived", "worked", "cooling", "exhausted"
+#: Those of facts about calls name the span too: "day key+model".
+_COUNTED = "counted"
+_COUNTS = {f"{span.value} {scope.value}": (span, scope) for span in Span for scope in Scope}
 #: Two clocks never agree quite; a difference this small is the same moment.
 _SAME_MOMENT_S = 1.5
 
@@ -37,8 +44,9 @@ class Fact(NamedTuple):
     """One fact. A plain tuple of strings and numbers: JSON and SQL take it as it is.
 
     provider, fingerprint ("" for the provider itself), scope, name: what it is about (name: the model or group).
-    moment: epoch seconds; the end of a rest, or when a key died, was revived, first worked.
-    level, state, cause: as in the cell.
+    moment: epoch seconds; the end of a rest, or when a key died, was revived, first worked; of counted calls the end
+    of their day, or the last of the minute.
+    level, state, cause: as in the cell; for counted calls level is their number.
     """
 
     provider: str
@@ -87,6 +95,21 @@ def _slot_facts(state: PoolState, slot: Slot, now: float, wall: float) -> Iterat
         fact = _rest_fact(state, fingerprint, cell, now, wall)
         if fact is not None:
             yield fact
+    for place, book in slot.account.books.items():
+        if state.limits.keeps(place) and book.used(now):
+            scope, name = f"{place[0].value} {place[1].value}", place[2]
+            yield Fact(
+                state.provider, fingerprint, scope, name, _counted_until(book, now, wall), book.used(now), _COUNTED, ""
+            )
+
+
+def _counted_until(book: Counter, now: float, wall: float) -> float:
+    if isinstance(book, Minute):
+        # Rounded up: late by a millisecond at most, never early.
+        return math.ceil((wall - (now - book.times[-1])) * 1000) / 1000
+    if book.epoch is None or abs(book.epoch - (wall + book.ends - now)) > _SAME_MOMENT_S:
+        book.epoch = float(math.ceil(wall + book.ends - now))
+    return book.epoch
 
 
 def _rest_fact(state: PoolState, fingerprint: str, cell: Cell, now: float, wall: float) -> Fact | None:
@@ -111,7 +134,9 @@ def apply_facts(state: PoolState, reports: Iterable[Sequence[Any]], now: float, 
     # Who has worked comes first: the last such key is not given up, whatever a report says.
     for fact in sorted(mine, key=lambda fact: fact.scope != _WORK):
         slot = slots.get(fact.fingerprint)
-        if fact.scope not in (_WORK, _LIFE):
+        if fact.state == _COUNTED:
+            _apply_count(state, slot, fact, now, wall)
+        elif fact.scope not in (_WORK, _LIFE):
             _apply_rest(state, slot, fact, now, wall)
         elif slot is not None:
             _apply_life(state, slot, fact, now - max(0.0, wall - fact.moment))
@@ -127,6 +152,23 @@ def _apply_life(state: PoolState, slot: Slot, fact: Fact, at: float) -> None:
         slot.revived_at = at if slot.revived_at is None else max(at, slot.revived_at)
     elif slot.died_at is None and at > (slot.revived_at or -math.inf) and not is_last_hope(slot, state.slots):
         declare_dead(slot, at, state.rules)
+
+
+def _apply_count(state: PoolState, slot: Slot | None, fact: Fact, now: float, wall: float) -> None:
+    """Calls that were counted elsewhere; no more than fill a limit, for a stranger may claim any number."""
+    place: Place = (*_COUNTS[fact.scope], fact.name)
+    if slot is None or not state.limits.keeps(place):
+        return
+    book = state.limits.book(slot.account, place, now)
+    calls = min(fact.level, state.limits.most(place[0]))
+    if isinstance(book, Day):
+        ends = now + min(fact.moment - wall, state.rules.longest_hint_s)
+        book.add(calls, ends, now)
+        return
+    last = min(now, now - (wall - fact.moment))
+    if last + book.span_s > now:
+        known = sum(last - book.span_s < at <= last + _SAME_MOMENT_S for at in book.times)
+        book.fill([last] * (calls - known))
 
 
 def _apply_rest(state: PoolState, slot: Slot | None, fact: Fact, now: float, wall: float) -> None:
@@ -164,9 +206,12 @@ _WORDS: Mapping[str, frozenset[str]] = {
         (CREDENTIAL_SCOPE, *(scope.value for scope in Scope if scope is not Scope.PROVIDER)),
         frozenset({_COOLING, _EXHAUSTED}),
     ),
+    **dict.fromkeys(_COUNTS, frozenset({_COUNTED})),
 }
 _CAUSES = frozenset({"", *(kind.value for kind in Kind)})
-_NAMED = frozenset({Scope.PROVIDER_MODEL.value, Scope.KEY_MODEL.value, Scope.KEY_GROUP.value})
+_NAMED = frozenset({Scope.PROVIDER_MODEL.value, Scope.KEY_MODEL.value, Scope.KEY_GROUP.value}) | {
+    word for word, (_, scope) in _COUNTS.items() if scope in (Scope.KEY_MODEL, Scope.KEY_GROUP)
+}
 
 
 def _read(report: Sequence[Any]) -> Fact | None:

@@ -6,7 +6,8 @@
 
 `now` is monotonic seconds, `rnd` a float in [0, 1); the same calls with the same numbers give the same decisions. What
 an outcome means is the table in `consequences`; how a cell rests and returns is in `cell`; when a key dies in
-`credentials`. As long as nothing is sick, a choice looks at the keys' load and at nothing else.
+`credentials`; how many calls an account has left in `limits`; which keys seem to be one account's in `siblings`. As
+long as nothing is sick and nobody has spoken of a limit, a choice looks at the keys' load and at nothing else.
 """
 
 from __future__ import annotations
@@ -14,18 +15,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from ollama_proxy.outcome import Kind, Outcome
+from ollama_proxy.outcome import OK, Kind, Outcome
 from ollama_proxy.pool.budget import RetryBudget
 from ollama_proxy.pool.cell import Cell
-from ollama_proxy.pool.choose import Heat, lightest, two_of
+from ollama_proxy.pool.choose import lightest, two_of
+from ollama_proxy.pool.cover import Cover
 from ollama_proxy.pool.credentials import declare_dead
 from ollama_proxy.pool.facts import Fact, apply_facts, collect_facts
 from ollama_proxy.pool.rules import PoolRules
 from ollama_proxy.pool.settle import credit, keep_a_hope, settle
 from ollama_proxy.pool.slot import Lease, Rest, Slot
 from ollama_proxy.pool.state import PoolState
-from ollama_proxy.pool.views import KeyView, ProviderView, describe, view_key, view_provider
+from ollama_proxy.pool.views import KeyView, ProviderView, describe, suspected_accounts, view_key, view_provider
 from ollama_proxy.secret import Secret
+from ollama_proxy.types import KeyLimit
 
 __all__ = ["KeyPool"]
 
@@ -33,7 +36,7 @@ __all__ = ["KeyPool"]
 class KeyPool:
     """The keys of one provider. `budget` is the provider's retry budget, which the plan draws on."""
 
-    __slots__ = ("_breaker", "_careful", "_heat", "_living", "_seen", "_sick", "_state", "budget", "rules")
+    __slots__ = ("_breaker", "_careful", "_heat", "_limits", "_living", "_seen", "_sick", "_state", "budget", "rules")
 
     def __init__(
         self,
@@ -42,17 +45,23 @@ class KeyPool:
         rules: PoolRules | None = None,
         *,
         accounts: Mapping[str, str] | None = None,
+        limits: Sequence[KeyLimit] = (),
     ) -> None:
-        """accounts: label of a key -> name of its account; keys of one account share its limits."""
+        """accounts: label of a key -> name of its account; keys of one account share its limits.
+
+        limits: what each account may call; the first that fits a model counts.
+        """
         self.rules = rules if rules is not None else PoolRules()
         self.budget = RetryBudget()
         self._state = PoolState(provider, self.rules)
-        self._state.replace_keys(keys, accounts or {})
-        self._heat = Heat(self.rules.recent_s)
-        self._careful = self.rules.max_in_flight is not None
+        self._state.replace_keys(keys, accounts or {}, 0.0)
+        self._state.limits.use(limits, (), 0.0)
+        self._careful = self._state.is_careful()
         self._seen = 0.0
         # Parts of the state that the fast path needs; they are the same objects for good.
         self._breaker = self._state.breaker
+        self._heat = self._state.heat
+        self._limits = self._state.limits
         self._living = self._state.living
         self._sick = self._state.sick
 
@@ -68,14 +77,9 @@ class KeyPool:
         """
         living = self._living
         if self._sick or excluded or self._careful or not living:
-            slot = self._pick_carefully(model, group, now, rnd, excluded)
-            if slot is None:
-                return self._rest(model, group, now, excluded)
-            held = self._state.covering(slot, model, group) if self._sick else ()
-        else:
-            slot = lightest(living if len(living) <= self.rules.two_choices_above else two_of(living, rnd))
-            held = ()
-        return self._lease(slot, model, group, now, held)
+            return self._acquire_carefully(model, group, now, rnd, excluded)
+        slot = lightest(living if len(living) <= self.rules.two_choices_above else two_of(living, rnd))
+        return self._lease(slot, model, group, now, (), None)
 
     def confirm(self, lease: Lease, now: float, rnd: float) -> None:
         """The answer has begun and is good: what waits for that news need not wait for the answer's end."""
@@ -93,14 +97,21 @@ class KeyPool:
         self._seen = now
         slot = lease.slot
         slot.in_flight -= 1
-        if outcome.kind is Kind.OK:
+        if outcome is OK:
             slot.served += 1
-            if slot.worked_at is not None and not self._sick and not lease.held and outcome.wait_s is None:
+            cover = lease.cover
+            plain = not lease.held and (cover is None or cover.told is None)
+            if plain and slot.worked_at is not None and not self._sick:
                 self._breaker.failures = 0
                 return
+        elif outcome.kind is Kind.OK:
+            slot.served += 1
         settle(self._state, lease, outcome, now, rnd)
+        self._careful = self._state.is_careful()
 
-    def _lease(self, slot: Slot, model: str, group: str | None, now: float, held: tuple[Cell, ...]) -> Lease:
+    def _lease(
+        self, slot: Slot, model: str, group: str | None, now: float, held: tuple[Cell, ...], cover: Cover | None
+    ) -> Lease:
         state = self._state
         state.newest = seq = state.newest + 1
         slot.in_flight += 1
@@ -110,7 +121,25 @@ class KeyPool:
         self._seen = now
         for cell in held:
             cell.enter(seq)
-        return Lease(slot, model, group, seq, held)
+        if cover is not None:
+            cover.begins(seq, now)
+        return Lease(slot, model, group, seq, held, cover, now)
+
+    def _acquire_carefully(
+        self, model: str, group: str | None, now: float, rnd: float, excluded: Collection[str]
+    ) -> Lease | Rest:
+        living = self._living
+        if not self._sick and not excluded and living and self.rules.max_in_flight is None:
+            # There are limits and nothing else: the one that would be chosen mostly has calls left.
+            slot = lightest(living if len(living) <= self.rules.two_choices_above else two_of(living, rnd))
+            cover = self._limits.cover(slot.account, model, group, now)
+            if cover.lets_in(now):
+                return self._lease(slot, model, group, now, (), cover)
+        chosen = self._pick_carefully(model, group, now, rnd, excluded)
+        if chosen is None:
+            return self._rest(model, group, now, excluded)
+        held = self._state.covering(chosen, model, group) if self._sick else ()
+        return self._lease(chosen, model, group, now, held, self._state.cover(chosen, model, group, now))
 
     def _pick_carefully(
         self, model: str, group: str | None, now: float, rnd: float, excluded: Collection[str]
@@ -169,11 +198,22 @@ class KeyPool:
 
     # --- keys come and go ---------------------------------------------------------------------------------------------
 
-    def replace_keys(self, keys: Sequence[Secret], now: float, accounts: Mapping[str, str] | None = None) -> None:
-        """These keys from now on; one that was there before (by fingerprint) keeps its history and its rests."""
+    def replace_keys(
+        self,
+        keys: Sequence[Secret],
+        now: float,
+        accounts: Mapping[str, str] | None = None,
+        limits: Sequence[KeyLimit] = (),
+    ) -> None:
+        """These keys from now on; one that was there before (by fingerprint) keeps its history and its rests.
+
+        What was counted stays counted, whatever the limits are now.
+        """
         self._seen = now
-        self._state.replace_keys(keys, accounts or {})
+        self._state.replace_keys(keys, accounts or {}, now)
+        self._limits.use(limits, self._state.accounts.values(), now)
         keep_a_hope(self._state, now)
+        self._careful = self._state.is_careful()
 
     def revive(self, label: str, now: float) -> bool:
         """An operator says that a key is good again; False if there is no such key.
@@ -208,9 +248,21 @@ class KeyPool:
         apply_facts(self._state, facts, now, wall)
         keep_a_hope(self._state, now)
 
+    def tick(self, now: float, day_ends_in_s: float | None = None) -> None:
+        """What somebody with a clock on the wall says about once a second.
+
+        day_ends_in_s: when the provider's day ends, at which its daily allowances return; None where nobody knows.
+        """
+        self._limits.tick(list(self._state.accounts.values()), now, day_ends_in_s)
+        self._careful = self._state.is_careful()
+
+    def suspicions(self, now: float) -> list[tuple[str, ...]]:
+        """Labels of keys that seem to belong to one account, although nobody said so; see `siblings`."""
+        return suspected_accounts(self._state, now)
+
     def snapshot(self, now: float) -> list[KeyView]:
         """Every key as it stands, in the order of the settings."""
-        return [view_key(slot, now) for slot in self._state.slots]
+        return [view_key(self._state, slot, now) for slot in self._state.slots]
 
     def overview(self, now: float) -> ProviderView:
         """The provider as a whole."""

@@ -69,6 +69,27 @@ class PoolRules:
     recheck_s: float = 0.25
     #: Rests at least this long are worth telling others and keeping over a restart.
     memorable_s: float = 60.0
+
+    #: How long a call counts against a limit per minute: a second more than a minute, since calls take their time to
+    #: arrive, and a provider counts when they do.
+    minute_s: float = 61.0
+    #: So much after a day's end by our clock it has ended by the provider's, too.
+    day_edge_s: float = 5.0
+    #: A limit that the provider told of is tested this often while it stands in the way; a plan that was changed for
+    #: a better one is noticed within this time.
+    test_every_s: float = 600.0
+    #: What was told of limits is forgotten when it was not told again for so long.
+    told_s: float = 26 * _HOUR
+
+    #: Keys of one account are refused one right after the other, as long as one request takes to try them.
+    together_s: float = 10.0
+    #: Keys are taken for one account's after they were refused together three times, in different minutes.
+    together_times: int = 3
+    #: Then they rest together for an hour, and have to be refused together again.
+    together_hold_s: float = _HOUR
+    #: Refusals longer ago than a week prove nothing.
+    together_memory_s: float = 7 * _DAY
+
     #: Model names come from clients: memories of names beyond this number are dropped, the soonest to end first.
     named_cells: int = 4096
 

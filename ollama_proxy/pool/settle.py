@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ollama_proxy.consequences import CONSEQUENCES, Effect
-from ollama_proxy.outcome import Kind, Outcome, Scope
+from ollama_proxy.outcome import Kind, Outcome, Scope, Span
 from ollama_proxy.pool.credentials import must_die, pardon, strike
+from ollama_proxy.pool.limits import place_of
 from ollama_proxy.pool.rules import believed_wait, moment
-from ollama_proxy.pool.slot import Lease, Slot
+from ollama_proxy.pool.slot import Account, Lease, Slot
 from ollama_proxy.pool.state import PoolState
 
 __all__ = ["credit", "keep_a_hope", "settle"]
@@ -24,10 +25,15 @@ def settle(state: PoolState, lease: Lease, outcome: Outcome, now: float, rnd: fl
     kind = outcome.kind
     if kind is Kind.OK or kind is Kind.CALLER:
         credit(state, lease, now, rnd, worked=kind is Kind.OK)
-    elif kind is not Kind.CANCELLED:
-        _debit(state, lease, outcome, now, rnd)
+    else:
+        if lease.cover is not None and not lease.confirmed:
+            lease.cover.failed(lease.seq, lease.at, kind, now)
+        if kind is not Kind.CANCELLED:
+            _debit(state, lease, outcome, now, rnd)
     for cell in lease.held:
         cell.leave(lease.seq)
+    if kind is Kind.OK and outcome.allowance is not None:
+        _hear(state, lease, outcome, now)
     if kind is Kind.OK and outcome.wait_s is not None:
         _rest_ahead(state, lease, outcome, now, rnd)
 
@@ -47,6 +53,8 @@ def credit(state: PoolState, lease: Lease, now: float, rnd: float, *, worked: bo
     if lease.confirmed:
         return
     lease.confirmed = True
+    if lease.cover is not None:
+        lease.cover.succeeded(lease.seq, lease.at, now)
     for cell in lease.held:
         cell.succeed(lease.seq, now, state.rules)
         state.tidy(cell)
@@ -97,6 +105,43 @@ def _fall(state: PoolState, lease: Lease, outcome: Outcome, scope: Scope, now: f
     until = moment(state.rules, outcome.kind, outcome.wait_s, level, now, rnd)
     exhausted = CONSEQUENCES[outcome.kind].effect is Effect.EXHAUSTED
     state.rest(cell, until, outcome.kind, exhausted=exhausted)
+    if outcome.kind in _SPANS and scope in _OF_ACCOUNTS:
+        _learn(state, lease, outcome, scope, now, until)
+        for account in _siblings(state, lease.slot.account, now):
+            other = state.find_in(scope, account, lease.model, lease.group)
+            state.rest(other, until, outcome.kind, exhausted=exhausted)
+
+
+_SPANS = {Kind.RATE: Span.MINUTE, Kind.DAILY: Span.DAY}
+_OF_ACCOUNTS = (Scope.KEY, Scope.KEY_GROUP, Scope.KEY_MODEL)
+
+
+def _learn(state: PoolState, lease: Lease, outcome: Outcome, scope: Scope, now: float, until: float) -> None:
+    """A call was one too many: what that says of the account's limit, and of whose account it is."""
+    limits, account, span = state.limits, lease.slot.account, _SPANS[outcome.kind]
+    place = place_of(span, scope, lease.model, lease.group)
+    told, accounts = outcome.allowance, list(state.accounts.values())
+    if told is not None and told.span is span:
+        # The refused call is one of those begun, and does not count.
+        begun = state.use_lately(account, now) - 1
+        limits.refused(account, place, told, begun, now, until, accounts)
+        state.siblings.refused(account, place, told.calls, now)
+    elif (calls := limits.allowed(place, lease.model, lease.group)) is not None:
+        state.siblings.refused(account, place, calls, now)
+
+
+def _siblings(state: PoolState, account: Account, now: float) -> Sequence[Account]:
+    """The accounts that seem to be this one under another name."""
+    names = state.siblings.of(account, now)
+    return [other for other in state.accounts.values() if other.name in names]
+
+
+def _hear(state: PoolState, lease: Lease, outcome: Outcome, now: float) -> None:
+    """The answer was good, and told the account's limit."""
+    scope, allowance = outcome.scope or state.rules.rate_scope, outcome.allowance
+    if allowance is not None and scope in _OF_ACCOUNTS and not _is_of_the_past(state, lease.slot, scope):
+        place = place_of(allowance.span, scope, lease.model, lease.group)
+        state.limits.heard(lease.slot.account, place, allowance, now, list(state.accounts.values()))
 
 
 def _is_of_the_past(state: PoolState, slot: Slot, scope: Scope) -> bool:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from ollama_proxy.outcome import Kind, Scope
 from ollama_proxy.pool.cell import Cell
+from ollama_proxy.pool.counters import Counter
+from ollama_proxy.pool.cover import Cover, Place
+from ollama_proxy.pool.told import Told
 from ollama_proxy.secret import Secret
 
 __all__ = ["CREDENTIAL_SCOPE", "Account", "Lease", "Rest", "Slot"]
@@ -20,15 +23,23 @@ CREDENTIAL_SCOPE = "credential"
 
 
 class Account:
-    """The cells that one account's keys share. Cells of models and groups exist only while they have a memory."""
+    """What one account's keys share. Cells of models and groups exist only while they have a memory.
 
-    __slots__ = ("groups", "models", "name", "whole")
+    own: it was made for one key, of which nobody said whose it is. books: its calls, where they are counted.
+    told: its limits per minute as its provider told them. covers: what holds for a model and group, as far as asked.
+    """
 
-    def __init__(self, name: str) -> None:
+    __slots__ = ("books", "covers", "groups", "models", "name", "own", "told", "whole")
+
+    def __init__(self, name: str, *, own: bool = False) -> None:
         self.name = name
+        self.own = own
         self.whole = Cell(Scope.KEY.value)
         self.models: dict[str, Cell] = {}
         self.groups: dict[str, Cell] = {}
+        self.books: dict[Place, Counter] = {}
+        self.told: dict[Place, Told] = {}
+        self.covers: dict[tuple[str, str | None], Cover] = {}
 
     def cells(self) -> Iterator[Cell]:
         """Every cell of the account."""
@@ -101,19 +112,30 @@ class Slot:
 class Lease:
     """The right to use a key for one call. Given back exactly once, however the call ends.
 
-    seq: the number of the call in this pool. The rest is the pool's own: the cells it has entered, whether it is still
-    open, whether the provider has already answered well.
+    seq: the number of the call in this pool. The rest is the pool's own: the cells it has entered, what limits it was
+    counted for and when, whether it is still open, whether the provider has already answered well.
     """
 
-    __slots__ = ("confirmed", "group", "held", "key", "model", "open", "seq", "slot")
+    __slots__ = ("at", "confirmed", "cover", "group", "held", "key", "model", "open", "seq", "slot")
 
-    def __init__(self, slot: Slot, model: str, group: str | None, seq: int, held: tuple[Cell, ...]) -> None:
+    def __init__(
+        self,
+        slot: Slot,
+        model: str,
+        group: str | None,
+        seq: int,
+        held: tuple[Cell, ...],
+        cover: Cover | None,
+        at: float,
+    ) -> None:
         self.slot = slot
         self.key = slot.secret
         self.model = model
         self.group = group
         self.seq = seq
         self.held = held
+        self.cover = cover
+        self.at = at
         self.open = True
         self.confirmed = False
 

@@ -12,7 +12,11 @@ from collections.abc import Mapping, Sequence
 from ollama_proxy.outcome import Kind, Scope
 from ollama_proxy.pool.breaker import Breaker
 from ollama_proxy.pool.cell import Cell
+from ollama_proxy.pool.choose import Heat
+from ollama_proxy.pool.cover import Cover
+from ollama_proxy.pool.limits import Limits
 from ollama_proxy.pool.rules import PoolRules
+from ollama_proxy.pool.siblings import Siblings
 from ollama_proxy.pool.slot import Account, Slot
 from ollama_proxy.secret import Secret
 
@@ -28,12 +32,28 @@ class PoolState:
     The lists and sets keep their identity, so that others may hold on to them.
     """
 
-    __slots__ = ("accounts", "breaker", "living", "models", "newest", "provider", "rules", "sick", "slots")
+    __slots__ = (
+        "accounts",
+        "breaker",
+        "heat",
+        "limits",
+        "living",
+        "models",
+        "newest",
+        "provider",
+        "rules",
+        "siblings",
+        "sick",
+        "slots",
+    )
 
     def __init__(self, provider: str, rules: PoolRules) -> None:
         self.provider = provider
         self.rules = rules
         self.breaker = Breaker()
+        self.limits = Limits(rules)
+        self.siblings = Siblings(rules)
+        self.heat = Heat(rules.recent_s)
         self.models: dict[str, Cell] = {}
         self.accounts: dict[str, Account] = {}
         self.slots: list[Slot] = []
@@ -43,21 +63,28 @@ class PoolState:
 
     # --- keys ---------------------------------------------------------------------------------------------------------
 
-    def replace_keys(self, keys: Sequence[Secret], accounts: Mapping[str, str]) -> None:
+    def replace_keys(self, keys: Sequence[Secret], accounts: Mapping[str, str], now: float) -> None:
         """These keys and no others. A key known by its fingerprint keeps all that is known of it."""
         known = {slot.secret.fingerprint: slot for slot in self.slots}
         former = dict(self.accounts)
         self.accounts.clear()
+        homes = {fingerprint: slot.account for fingerprint, slot in known.items()}
         slots: dict[str, Slot] = {}
         for secret in keys:
             if secret.fingerprint in slots:
                 continue
-            name = accounts.get(secret.label) or f"key {secret.fingerprint}"
-            account = self.accounts.setdefault(name, former.get(name) or Account(name))
+            label = accounts.get(secret.label)
+            name = label or f"key {secret.fingerprint}"
+            account = self.accounts.setdefault(name, former.get(name) or Account(name, own=not label))
             slots[secret.fingerprint] = self._slot(known.get(secret.fingerprint), secret, account)
         self.slots[:] = slots.values()
         for fingerprint, slot in known.items():
             slot.gone = fingerprint not in slots
+        for fingerprint, slot in slots.items():
+            home = homes.get(fingerprint, slot.account)
+            if home is not slot.account:
+                self.limits.take_over(home, slot.account, now)
+        self.siblings.keep_only(set(self.accounts))
         self.refresh()
 
     def _slot(self, known: Slot | None, secret: Secret, account: Account) -> Slot:
@@ -73,7 +100,7 @@ class PoolState:
 
     def _adopt(self, cell: Cell, account: Account) -> None:
         """A key moved to another account, and its rests with it: better a rest too many than a call too early."""
-        own = self._in_account(Scope(cell.scope), account, cell.name, cell.name)
+        own = self.find_in(Scope(cell.scope), account, cell.name, cell.name)
         own.level = max(own.level, cell.level)
         self.rest(own, cell.until, cell.cause or Kind.RATE, exhausted=cell.exhausted)
 
@@ -98,9 +125,10 @@ class PoolState:
             return self.breaker
         if scope is Scope.PROVIDER_MODEL:
             return self.named(self.models, scope, model)
-        return self._in_account(scope, slot.account, model, group)
+        return self.find_in(scope, slot.account, model, group)
 
-    def _in_account(self, scope: Scope, account: Account, model: str, group: str | None) -> Cell:
+    def find_in(self, scope: Scope, account: Account, model: str, group: str | None) -> Cell:
+        """The same for a scope of accounts."""
         if scope is Scope.KEY_MODEL:
             return self.named(account.models, scope, model)
         if scope is Scope.KEY_GROUP and group is not None:
@@ -145,6 +173,9 @@ class PoolState:
     def slot_opens_at(self, slot: Slot, model: str, group: str | None, now: float) -> tuple[float, Kind | None]:
         """The same for a key and its account."""
         at, cause = self._latest(list(slot.sick_cells(model, group)), now)
+        if self.limits.active:
+            full_until = self.limits.cover(slot.account, model, group, now).opens_at(now)
+            at, cause = max((at, cause), full_until, key=lambda opens: opens[0])
         limit = self.rules.max_in_flight
         if limit is not None and slot.in_flight >= limit and at <= now:
             return now + self.rules.recheck_s, None
@@ -172,7 +203,22 @@ class PoolState:
         if cell is not None and cell.opens_at(now, recheck_s) > now:
             return False
         cell = account.groups.get(group) if group is not None else None
-        return cell is None or cell.opens_at(now, recheck_s) <= now
+        if cell is not None and cell.opens_at(now, recheck_s) > now:
+            return False
+        return not self.limits.active or self.limits.cover(account, model, group, now).lets_in(now)
+
+    def cover(self, slot: Slot, model: str, group: str | None, now: float) -> Cover | None:
+        """What limits hold for a call with this key; None where nobody has spoken of any."""
+        return self.limits.cover(slot.account, model, group, now) if self.limits.active else None
+
+    def is_careful(self) -> bool:
+        """Whether there is more to look at than what is sick."""
+        return self.limits.active or self.rules.max_in_flight is not None
+
+    def use_lately(self, account: Account, now: float) -> float:
+        """About how many calls an account has begun in the last minute, where nobody has counted them."""
+        weight = self.heat.weight(now, self.slots)
+        return sum(slot.heat for slot in self.slots if slot.account is account) / weight
 
     def covering(self, slot: Slot, model: str, group: str | None) -> tuple[Cell, ...]:
         """The sick cells that a call enters."""
@@ -200,7 +246,9 @@ class PoolState:
         limit = self.rules.max_in_flight
         return min(slot.own.room(now), math.inf if limit is None else max(0, limit - slot.in_flight))
 
-    @staticmethod
-    def _account_room(account: Account, model: str, group: str | None, now: float) -> float:
+    def _account_room(self, account: Account, model: str, group: str | None, now: float) -> float:
         cells = (account.whole, account.models.get(model), account.groups.get(group) if group is not None else None)
-        return min(cell.room(now) for cell in cells if cell is not None)
+        room = min(cell.room(now) for cell in cells if cell is not None)
+        if self.limits.active:
+            room = min(room, self.limits.cover(account, model, group, now).room(now))
+        return room

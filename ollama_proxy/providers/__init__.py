@@ -38,6 +38,8 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "refusals": list,
     "rate_scope": str,
     "daily_scope": str,
+    "day_ends": str,
+    "limit_header": str,
     "groups": dict,
     "headers": dict,
     "models": list,
@@ -99,6 +101,8 @@ def _check_words(where: str, table: Mapping[str, Any]) -> None:
         url = table.get(key, "https://")
         if not url.startswith(("http://", "https://")) or any(c in url for c in "?#@ "):
             raise SettingsError(f"{where}: {key} must be an address such as https://host/v1.")
+    if not re.fullmatch(r"midnight [A-Za-z0-9_+/-]+", table.get("day_ends", "midnight UTC")):
+        raise SettingsError(f'{where}: day_ends must be "midnight" and a zone, such as "midnight Europe/Paris".')
     scopes = [scope.value for scope in Scope if scope.value.startswith("key")]
     for key in ("rate_scope", "daily_scope"):
         if table.get(key, "key") not in scopes:

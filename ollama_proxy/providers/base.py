@@ -13,12 +13,13 @@ import msgspec
 
 from ollama_proxy.errors import BadRequest
 from ollama_proxy.outcome import OK, Kind, Outcome, Reply, Scope
+from ollama_proxy.providers.allowances import allowance_left
 from ollama_proxy.providers.known import KnownModels
 from ollama_proxy.providers.listing import read_models
 from ollama_proxy.providers.profile import Draft, Profile
 from ollama_proxy.providers.refusals import Judge
 from ollama_proxy.providers.tables import Matcher
-from ollama_proxy.providers.waits import clamp, spent_for
+from ollama_proxy.providers.waits import clamp, spent_for, until
 from ollama_proxy.types import Body, Headers, Model, Operation
 
 __all__ = ["Prepared", "Provider"]
@@ -67,6 +68,7 @@ class Provider:
     oauth_token_url: where the tokens of a sign-in (`oauth:PATH` among the keys) are renewed; "" where there is none.
     list_base_url: where `models_path` lies; not always under `base_url`.
     rate_scope, daily_scope: whom a limit concerns where the answer does not say.
+    day_ends: when daily allowances return, as "midnight ZONE"; "" where nobody knows.
     """
 
     def __init__(self, name: str, table: Mapping[str, Any], profile: Mapping[str, Any], known: KnownModels) -> None:
@@ -83,6 +85,8 @@ class Provider:
         self.keys_variable = f"{name.upper().replace('-', '_')}_API_KEYS"
         self.rate_scope = Scope(table.get("rate_scope", "key+model"))
         self.daily_scope = Scope(table.get("daily_scope", "key+model"))
+        self.day_ends: str = table.get("day_ends", "")
+        self._limit_header: bytes = table.get("limit_header", "").lower().encode()
         self.headers: Headers = [(k.lower().encode(), v.encode()) for k, v in table.get("headers", {}).items()]
         auth = table.get("auth", {})
         self._auth_header = str(auth.get("header", "authorization")).lower().encode()
@@ -155,9 +159,17 @@ class Provider:
         return self._judge.judge(reply, model_id, wall)
 
     def foresee(self, headers: Mapping[bytes, bytes], wall: float) -> Outcome:
-        """What a good answer's headers foretell: OK, with a wait where it used up the last of an allowance."""
+        """What a good answer's headers foretell: OK, with a wait where it used up the last of an allowance.
+
+        And with the limit per minute, where the provider tells it and much of it is used up.
+        """
         wait = clamp(spent_for(headers, wall))
-        return OK if wait is None else Outcome(Kind.OK, wait_s=wait)
+        told = allowance_left(headers, self._limit_header) if self._limit_header else None
+        return OK if wait is None and told is None else Outcome(Kind.OK, wait_s=wait, allowance=told)
+
+    def day_left(self, wall: float) -> float | None:
+        """Seconds until daily allowances return here; None where nobody knows."""
+        return until(self.day_ends, wall) if self.day_ends else None
 
     def group(self, model_id: str) -> str | None:
         """The quota group of a model (`:free` and `paid` at OpenRouter); None where a provider has no groups."""

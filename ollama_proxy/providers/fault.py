@@ -54,7 +54,8 @@ class Fault:
     said: the provider's words for people: one line, no markup, 500 characters at most.
     words: its words for programs, in lower case: codes, types, reasons; a few of ours begin with a colon.
     text: everything that was said, in lower case.
-    delays: google.rpc.RetryInfo. headers: rate-limit headers inside the body.
+    delays: google.rpc.RetryInfo. quotas: (id in lower case, value) of google.rpc.QuotaFailure.
+    headers: rate-limit headers inside the body.
     shape: "error", "answer" (JSON without an error), "page" (HTML), "text" or "nothing".
     """
 
@@ -63,6 +64,7 @@ class Fault:
     words: set[str] = field(default_factory=set)
     text: str = ""
     delays: list[str] = field(default_factory=list)
+    quotas: list[tuple[str, str]] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     shape: str = "nothing"
 
@@ -90,7 +92,7 @@ def _json(body: bytes) -> Any:
         body = event[1]
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return value if isinstance(value, list | dict | str) else None
 
@@ -220,6 +222,7 @@ class _Reader:
             if not quota:
                 continue
             self.fault.words.add(":per-day" if "perday" in quota else ":per-minute")
+            self.fault.quotas.append((quota, str(violation.get("quotaValue", ""))))
             if "quotaValue" not in violation:
                 self.fault.words.add(":no-quota-value")
 

@@ -60,7 +60,7 @@ def read_models(body: bytes, provider: str, known: KnownModels, list_path: str) 
     """
     try:
         value = msgspec.json.decode(body.strip())
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise UpstreamJunk("the model list is not JSON") from None
     entries = _entries(value)
     if entries is None:

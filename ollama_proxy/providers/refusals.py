@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ollama_proxy.outcome import OK, Kind, Outcome, Reply, Scope
+from ollama_proxy.outcome import OK, Kind, Outcome, Reply, Scope, Span
+from ollama_proxy.providers.allowances import allowance_of
 from ollama_proxy.providers.fault import Fault, read_fault
 from ollama_proxy.providers.tables import Matcher, read_table
 from ollama_proxy.providers.waits import DAY_LIMIT_S, MONTH_LIMIT_S, clamp, until, wait_of
@@ -24,6 +25,7 @@ NO_LIST = "no_model_list"
 _PLAIN_403_WAIT_S = 600.0
 #: Waiting does not help these.
 _WITHOUT_WAIT = (Kind.CALLER, Kind.CREDENTIAL)
+_SPANS = {Kind.RATE: Span.MINUTE, Kind.DAILY: Span.DAY}
 _NO_LIST_STATUS = (404, 405, 410, 501)
 _WORD = re.compile(r"[a-z][a-z0-9_]{2,49}")
 
@@ -70,7 +72,10 @@ class Judge:
         fault = read_fault(reply)
         if not model_id and reply.status in _NO_LIST_STATUS:
             return Outcome(Kind.CALLER, fault.said, code=NO_LIST, status=reply.status)
-        return self._judge(fault, reply, model_id, wall)
+        outcome = self._judge(fault, reply, model_id, wall)
+        span = _SPANS.get(outcome.kind)
+        told = allowance_of(fault, reply, span) if span is not None else None
+        return outcome if told is None else replace(outcome, allowance=told)
 
     def _judge(self, fault: Fault, reply: Reply, model_id: str, wall: float) -> Outcome:
         if 200 <= reply.status < 300 and fault.shape != "error":

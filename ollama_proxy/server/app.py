@@ -173,6 +173,11 @@ class App:
 
     # --- work ---------------------------------------------------------------------------------------------------------
 
+    def end_all(self) -> None:
+        """Cancels whatever is under way."""
+        for task in list(self._tasks):
+            task.cancel()
+
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         # The loop itself holds tasks only weakly.

@@ -88,9 +88,11 @@ class Lasting:
         pool = self.pools.get(provider.name)
         if pool is None:
             rules = PoolRules(rate_scope=provider.rate_scope, daily_scope=provider.daily_scope)
-            pool = self.pools[provider.name] = KeyPool(provider.name, keys, rules, accounts=own.accounts)
+            pool = KeyPool(provider.name, keys, rules, accounts=own.accounts, limits=own.limits)
+            self.pools[provider.name] = pool
         else:
-            pool.replace_keys(keys, self.clock.now(), own.accounts)
+            pool.replace_keys(keys, self.clock.now(), own.accounts, own.limits)
+        pool.tick(self.clock.now(), provider.day_left(self.clock.wall()))
         return pool
 
     def sign_ins(self, provider: Provider, own: ProviderSettings) -> dict[str, SignIn]:

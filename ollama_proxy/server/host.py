@@ -1,7 +1,8 @@
 """Hosts the server protocol in uvicorn: sockets, signals, drain. Knows nothing about requests.
 
 uvicorn gives the event loop its signals and tells every connection when to stop; the protocol class is ours. SIGTERM or
-Ctrl-C lets running streams finish, for at most `drain_s`; a second one ends at once. The exit code is 0 after both.
+Ctrl-C lets running streams finish, for at most `drain_s`, after which their clients are told; a second one ends at
+once. The exit code is 0 after both.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from ollama_proxy.errors import SettingsError
 from ollama_proxy.http1.server import Handler, HTTPServerProtocol, ServerLimits, protocol_factory
 
 __all__ = ["Host", "bind"]
+
+#: For the last words to clients whose answers do not end.
+_LAST_WORDS_S = 1.0
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -51,6 +55,7 @@ class Host(uvicorn.Server):
 
     handler: serves the requests, within `limits`.
     on_start: awaited in the loop before the first connection is accepted; on_stop: after the last one is gone.
+    on_drain: called when the drain begins, on_late: at its end if something is still running.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class Host(uvicorn.Server):
         drain_s: float,
         on_start: Callable[[], Awaitable[None]],
         on_drain: Callable[[], None],
+        on_late: Callable[[], None],
         on_stop: Callable[[], Awaitable[None]],
     ) -> None:
         config = uvicorn.Config(
@@ -77,6 +83,7 @@ class Host(uvicorn.Server):
         super().__init__(config)
         self._on_start = on_start
         self._on_drain = on_drain
+        self._on_late = on_late
         self._on_stop = on_stop
         self._loop: asyncio.AbstractEventLoop
 
@@ -90,9 +97,12 @@ class Host(uvicorn.Server):
         await super().startup(sockets=sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's; what is still running after the drain time is cut off, then our own things stop."""
+        """As uvicorn's; what is still running after the drain time ends with a word, then our own things stop."""
         self._on_drain()
         await super().shutdown(sockets=sockets)
+        if self.server_state.connections and not self.force_exit:
+            self._on_late()
+            await self._last_words()
         self._cut_connections()
         await asyncio.sleep(0)
         await self._on_stop()
@@ -103,6 +113,13 @@ class Host(uvicorn.Server):
             self.force_exit = True
             self._loop.call_soon_threadsafe(self._cut_connections)
         self.should_exit = True
+
+    async def _last_words(self) -> None:
+        """Returns when every client has been told, or does not listen."""
+        until = self._loop.time() + _LAST_WORDS_S
+        while self.server_state.connections and not self.force_exit and self._loop.time() < until:  # noqa: ASYNC110
+            # As uvicorn itself waits: nothing tells when the last connection has gone.
+            await asyncio.sleep(0.01)
 
     def _cut_connections(self) -> None:
         for connection in list(self.server_state.connections):

@@ -70,8 +70,6 @@ class _Ollama:
         model = services.describe(services.router.targets(call.model)[0])
         ollama.check_capabilities(request, model)
         keep_alive_s = services.settings.keep_alive_s if request.keep_alive_s is None else request.keep_alive_s
-        if request.load_only == "unload":
-            keep_alive_s = 0.0
         services.shelf.use(model.name, call.model, keep_alive_s, services.clock.wall())
         if request.local_answer is not None:
             visit.respond(200, _JSON, request.local_answer)

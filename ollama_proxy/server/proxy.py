@@ -56,6 +56,7 @@ class Proxy:
         self.app = App(self.parts.routes, self.parts.access, self.parts.origins, self.parts.hosts)
         self._background: list[asyncio.Task[Any]] = []
         self._refreshing: asyncio.Task[Any] | None = None
+        self._suspected: set[tuple[str, ...]] = set()
 
     @property
     def settings(self) -> Settings:
@@ -78,6 +79,11 @@ class Proxy:
     def drain(self) -> None:
         """New requests are refused from now on; running ones go on."""
         self.app.draining = True
+
+    def give_up(self) -> None:
+        """Whatever is still under way ends here; its clients are told."""
+        self.parts.services.gateway.close()
+        self.app.end_all()
 
     async def stop(self) -> None:
         """Ends the background and writes what has to outlive us."""
@@ -176,9 +182,27 @@ class Proxy:
         self._look_again()
 
     def _look_again(self) -> None:
-        now = self.lasting.clock.now()
+        now, wall = self.lasting.clock.now(), self.lasting.clock.wall()
         for channel in self.parts.channels.values():
             channel.look_again(now)
+            channel.pool.tick(now, channel.provider.day_left(wall))
+            for keys in channel.pool.suspicions(now):
+                self._suspect(channel.name, keys)
+
+    def _suspect(self, provider: str, keys: tuple[str, ...]) -> None:
+        """Says once which keys seem to be one account's, and how to settle it."""
+        if keys in self._suspected:
+            return
+        self._suspected.add(keys)
+        _log.warning(
+            "%s seem to belong to one account: %s refuses them together once their calls together reach the limit. "
+            "They rest together from now on. Say so in ollama-proxy.toml, or give each its own name: "
+            "[providers.%s.accounts] %s",
+            ", ".join(keys),
+            provider,
+            provider,
+            ", ".join(f'"{key}" = "one account"' for key in keys),
+        )
 
     def _restore_memory(self) -> None:
         saved = self.lasting.documents.get(_MEMORY)

@@ -185,7 +185,7 @@ class Judge:
         card = provider.card(ask.model)
         if card and ask.operation == "chat" and sum(map(len, map(str, ask.messages))) // 4 > card.context:
             return self._play(provider, ask, Play("context"))
-        spent = self._quota.take(ask.provider, ask.key, ask.model, now, ask.wall)
+        spent = self._quota.take(ask.provider, ask.label, ask.model, now, ask.wall)
         return self._spent(provider, ask, spent) if spent else None
 
     def _spent(self, provider: Provider, ask: Ask, refusal: Refusal) -> Behaviour:

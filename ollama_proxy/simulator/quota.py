@@ -46,10 +46,11 @@ _ZONES = {"google": "America/Los_Angeles"}
 
 
 class Quota:
-    """The books of all keys."""
+    """The books of all keys. accounts: label of a key -> account, of keys that are counted together."""
 
-    def __init__(self, limits: Mapping[str, Limits]) -> None:
+    def __init__(self, limits: Mapping[str, Limits], accounts: Mapping[str, str] | None = None) -> None:
         self._limits = limits
+        self._accounts = accounts or {}
         self._minute: defaultdict[tuple[str, ...], deque[float]] = defaultdict(deque)
         self._count: defaultdict[tuple[str, ...], int] = defaultdict(int)
 
@@ -58,6 +59,7 @@ class Quota:
         limits = self._limits.get(provider)
         if limits is None or (limits.scope == "free" and not model.endswith(":free")):
             return None
+        key = self._accounts.get(key, key)
         cell = (provider, key, model if limits.scope == "model" else limits.scope)
         local = datetime.fromtimestamp(wall, _zone(provider))
         day, month = (*cell, local.strftime("%Y-%m-%d")), (provider, key, local.strftime("%Y-%m"))

@@ -66,6 +66,7 @@ class Simulator:
 
     script: rules, looked at in order. clock: for quotas, dates and the log's times. port 0: a free one.
     limits: requests allowed per provider, or "free" for those of the free plans; None for none.
+    accounts: label of a key -> account, of keys that are counted together.
     providers: serve only these. log_size: arrivals to remember; 0 remembers nothing and shuts `/_log`.
     on_arrival: called when an answer has ended.
     The other options are those of `judge.Options`.
@@ -79,6 +80,7 @@ class Simulator:
         host: str = "127.0.0.1",
         port: int = 0,
         limits: Mapping[str, Limits] | str | None = None,
+        accounts: Mapping[str, str] | None = None,
         providers: Collection[str] | None = None,
         log_size: int = 10_000,
         on_arrival: Callable[[Arrival], None] | None = None,
@@ -88,7 +90,7 @@ class Simulator:
         self._host, self._asked_port = host, port
         self._served = {name: PROVIDERS[name] for name in PROVIDERS if providers is None or name in providers}
         self._script = Script(script)
-        self._quota = Quota(FREE if limits == "free" else limits if isinstance(limits, Mapping) else {})
+        self._quota = Quota(FREE if limits == "free" else limits if isinstance(limits, Mapping) else {}, accounts)
         self._judge = Judge(Options(**options), self._script, self._quota)
         self._log = Log(log_size)
         self._log_size = log_size

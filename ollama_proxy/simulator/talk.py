@@ -214,7 +214,8 @@ def _make_call(tool: Mapping[str, Any], hints: Sequence[str], nth: int) -> Call:
 
 def _stop(pieces: tuple[str, ...], stop: Any) -> tuple[str, ...]:
     """The pieces before the first stop sequence."""
-    marks = [mark for mark in ([stop] if isinstance(stop, str) else stop or []) if isinstance(mark, str) and mark]
+    given = [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else []
+    marks = [mark for mark in given if isinstance(mark, str) and mark]
     text = "".join(pieces)
     ends = [at for at in (text.find(mark) for mark in marks) if at >= 0]
     if not ends:

@@ -85,13 +85,24 @@ def test_once_the_client_has_read_something_every_failure_is_final() -> None:
 
 def test_a_keys_fault_is_tried_with_another_key_at_once() -> None:
     """The used key is excluded, and the change is paid for."""
-    for kind in (Kind.CREDENTIAL, Kind.QUOTA, Kind.DAILY, Kind.RATE, Kind.MODEL_ACCESS):
+    for kind in (Kind.CREDENTIAL, Kind.QUOTA, Kind.DAILY, Kind.MODEL_ACCESS):
         purse = Purse()
         p = progress(purse)
         next_step(p, None, NOW, 0.5)
         assert isinstance(next_step(p, ended(Outcome(kind)), NOW, 0.5), Try)
         assert p.excluded == {"p#1"}
         assert purse.spent == pytest.approx(0.2)
+
+
+def test_a_key_that_was_too_fast_is_left_to_its_pool_once() -> None:
+    """F12: its rest protects it; the second time it is of no more use to this request."""
+    purse = Purse()
+    p = progress(purse)
+    assert isinstance(next_step(p, ended(RATE), NOW, 0.5), Try)
+    assert p.excluded == set()
+    assert purse.spent == pytest.approx(0.2)
+    next_step(p, ended(RATE), NOW, 0.5)
+    assert p.excluded == {"p#1"}
 
 
 def test_from_the_second_limited_key_on_there_is_a_short_random_pause() -> None:

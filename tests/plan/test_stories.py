@@ -206,11 +206,10 @@ def resting_pool(wait_s: float, keys: int = 3, seed: int = 0) -> tuple[World, Pl
     """A world in which every key was just told to rest."""
     pool, world = make_pool(keys), World(seed=seed)
     warm(pool)
-    limited = Place(pool, until(START + 1, rate(wait_s), seconds=0.0))
-    world.one(limited)
+    for lease in [pool.acquire("m", None, START, 0.0) for _ in range(keys)]:
+        assert isinstance(lease, Lease)
+        pool.release(lease, rate(wait_s), START, world.rnd())
     assert pool.eligible("m", None, world.now) == []
-    world.answers.clear()
-    world.attempts.clear()
     return world, Place(pool, always(seconds=0.1))
 
 
@@ -230,6 +229,46 @@ def test_those_who_waited_are_served_in_the_order_in_which_they_came() -> None:
     world.run()
     assert world.served() == 20
     assert [a.request for a in world.attempts] == sorted(a.request for a in world.attempts)
+
+
+@pytest.mark.parametrize("hint", [None, 0.7, 4.0])
+def test_the_only_key_is_used_again_after_a_short_rest(hint: float | None) -> None:
+    """F12, P1: who has one key is not refused because it was too fast for a moment: one call more, after its rest."""
+    pool, world = make_pool(1), World()
+    answer = world.one(Place(pool, in_turn(rate(hint), seconds=0.1)))
+    assert answer.served
+    refused, served = answer.attempts
+    assert refused.at + 0.1 + (hint or 1.0) <= served.at <= START + 5.1
+
+
+def test_the_only_key_is_called_twice_at_most_and_never_before_its_rest_is_over() -> None:
+    """P2, P3: a request waits five seconds in all, and a provider that goes on refusing is believed."""
+    pool, world = make_pool(1), World()
+    answer = world.one(Place(pool, always(rate(0.5), seconds=0.0)))
+    assert answer.fail is not None
+    assert (answer.fail.reason, len(answer.attempts)) == (Reason.RESTING, 2)
+    assert answer.attempts[1].at >= answer.attempts[0].at + 0.5
+    late = make_pool(1)
+    answer = World().one(Place(late, always(rate(34.0))))
+    assert answer.fail is not None
+    assert (len(answer.attempts), answer.waits) == (1, [])
+    assert 34 <= (answer.fail.retry_after_s or 0) <= 37
+
+
+@pytest.mark.parametrize("kind", [Kind.CREDENTIAL, Kind.QUOTA, Kind.DAILY, Kind.MODEL_ACCESS])
+def test_a_key_that_was_refused_for_good_is_not_asked_again(kind: Kind) -> None:
+    """P2: however short the wait that was named; only "too fast" passes by itself."""
+    pool, world = make_pool(1), World()
+    assert len(world.one(Place(pool, always(Outcome(kind, wait_s=0.5)))).attempts) == 1
+
+
+def test_a_key_that_was_too_fast_is_not_waited_for_where_another_target_can_serve() -> None:
+    """F28: the fallback answers at once."""
+    first, second, world = make_pool(1), make_pool(1, provider="q"), World()
+    answer = world.one(Place(first, always(rate(2.0))), Place(second, always(), name="q"))
+    assert answer.served
+    assert answer.waits == []
+    assert [a.provider for a in answer.attempts] == ["p", "q"]
 
 
 def test_leaving_the_queue_costs_no_call() -> None:

@@ -13,7 +13,7 @@ def test_the_pools_properties_hold_over_random_calls_outcomes_and_times() -> Non
     run_state_machine_as_test(
         PoolMachine,
         settings=settings(
-            max_examples=100,
+            max_examples=300,
             stateful_step_count=40,
             derandomize=True,
             deadline=None,

@@ -17,7 +17,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from ollama_proxy.outcome import CANCELLED, Kind, Outcome
 from ollama_proxy.plan import Limits, policy
-from ollama_proxy.pool import breaker, budget, cell, facts, keys, rules, settle, state
+from ollama_proxy.pool import breaker, budget, cell, counters, cover, facts, keys, limits, rules, settle, state
 from tests.support.fact_reports import check_merge, reports
 from tests.support.pool_machine import PoolMachine
 from tests.support.request_scripts import KEY_FAULTS, check_honest_wait, check_one_good_key, check_script, scripts
@@ -177,10 +177,10 @@ def old_news_heals(patch: Patch) -> None:
 def a_reload_forgets(patch: Patch) -> None:
     real = state.PoolState.replace_keys
 
-    def replace_keys(self: state.PoolState, secrets: Any, accounts: Any) -> None:
+    def replace_keys(self: state.PoolState, *arguments: Any) -> None:
         self.slots.clear()
         self.accounts.clear()
-        real(self, secrets, accounts)
+        real(self, *arguments)
 
     patch.setattr(state.PoolState, "replace_keys", replace_keys)
 
@@ -258,6 +258,79 @@ def the_wait_is_rounded_down(patch: Patch) -> None:
     patch.setattr(policy, "_soonest", lambda end: (end.soonest or math.inf) - 2.5)
 
 
+def limits_are_not_looked_at(patch: Patch) -> None:
+    patch.setattr(cover.Cover, "lets_in", lambda self, now: True)
+
+
+def a_minute_has_thirty_seconds(patch: Patch) -> None:
+    real = counters.Minute.__init__
+    patch.setattr(counters.Minute, "__init__", lambda self, began, span_s: real(self, began, 30.0))
+
+
+def a_minute_begins_anew_on_the_minute(patch: Patch) -> None:
+    def count(self: counters.Minute, now: float) -> None:
+        if self.times and self.times[0] // 60 < now // 60:
+            self.times.clear()
+        self.times.append(now)
+
+    patch.setattr(counters.Minute, "count", count)
+
+
+def only_what_went_well_is_counted(patch: Patch) -> None:
+    def failed(self: cover.Cover, seq: int, at: float, kind: Kind, now: float) -> None:
+        for book in self.books:
+            book.uncount(at)
+
+    patch.setattr(cover.Cover, "failed", failed)
+
+
+def every_model_has_a_limit_of_its_own(patch: Patch) -> None:
+    patch.setattr(limits, "place_of", lambda span, scope, model, group: (span, scope, model))
+
+
+def every_key_has_a_limit_of_its_own(patch: Patch) -> None:
+    real = state.PoolState.replace_keys
+
+    def replace_keys(self: state.PoolState, secrets: Any, accounts: Any, now: float) -> None:
+        real(self, secrets, {}, now)
+
+    patch.setattr(state.PoolState, "replace_keys", replace_keys)
+
+
+def a_day_never_ends(patch: Patch) -> None:
+    patch.setattr(counters.Calendar, "end_of_day", lambda self, now: now + 40 * 86400)
+
+
+def a_day_ends_whenever_somebody_looks(patch: Patch) -> None:
+    patch.setattr(counters.Calendar, "tell", lambda self, ends, now, edge_s: setattr(self, "ends", now) or True)
+
+
+def a_reload_begins_to_count_anew(patch: Patch) -> None:
+    real = limits.Limits.use
+
+    def use(self: limits.Limits, new: Any, accounts: Any, now: float) -> None:
+        for account in accounts:
+            account.books.clear()
+        real(self, new, accounts, now)
+
+    patch.setattr(limits.Limits, "use", use)
+
+
+def a_restart_forgets_what_was_counted(patch: Patch) -> None:
+    patch.setattr(facts, "_apply_count", lambda *arguments: None)
+
+
+def a_restart_counts_twice(patch: Patch) -> None:
+    def add(self: counters.Day, used: int, ends: float, now: float) -> None:
+        self.so_far, self.opened, self.ends = self.so_far + used, now, ends
+
+    patch.setattr(counters.Day, "add", add)
+
+
+def the_wait_for_a_limit_is_not_told(patch: Patch) -> None:
+    patch.setattr(cover.Cover, "opens_at", lambda self, now: (now, None))
+
+
 MUTANTS: Sequence[tuple[Callable[[Patch], None], Callable[[], None]]] = (
     (a_shorter_rest_wins, check_pool),
     (a_cancelled_call_stays_counted, check_pool),
@@ -279,6 +352,18 @@ MUTANTS: Sequence[tuple[Callable[[Patch], None], Callable[[], None]]] = (
     (the_last_report_wins, check_reports),
     (facts_lose_the_dead, check_pool),
     (the_breaker_never_opens, check_pool),
+    (limits_are_not_looked_at, check_pool),
+    (a_minute_has_thirty_seconds, check_pool),
+    (a_minute_begins_anew_on_the_minute, check_pool),
+    (only_what_went_well_is_counted, check_pool),
+    (every_model_has_a_limit_of_its_own, check_pool),
+    (every_key_has_a_limit_of_its_own, check_pool),
+    (a_day_never_ends, check_pool),
+    (a_day_ends_whenever_somebody_looks, check_pool),
+    (a_reload_begins_to_count_anew, check_pool),
+    (a_restart_forgets_what_was_counted, check_pool),
+    (a_restart_counts_twice, check_pool),
+    (the_wait_for_a_limit_is_not_told, check_pool),
     (what_was_read_is_repeated, check_requests),
     (the_deadline_is_slept_through, check_requests),
     (attempts_are_not_counted, check_requests),

@@ -47,7 +47,9 @@ def test_the_next_page_is_named(recording: ListRecording) -> None:
     assert path == recording.next_path
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"null", b"{}", b"7", b'{"data":{}}', b'{"error":{}}', b"[" * 50_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"null", b"{}", b"7", b'"\x80"', b'{"data":{}}', b'{"error":{}}', b"[" * 50_000]
+)
 def test_what_is_no_list_is_junk(body: bytes) -> None:
     """F22: it must never be taken for a list of no models."""
     with pytest.raises(UpstreamJunk):

@@ -124,6 +124,7 @@ def test_a_message_is_found_in_every_shape(body: object) -> None:
     [
         b"",
         b"\xff\xfe\x00",
+        b'{"error":"\x80"}',
         b"[" * 100_000,
         b"{}",
         b"[]",
@@ -279,4 +280,4 @@ def test_googles_day_ends_at_midnight_pacific_whatever_the_season(wall: float, h
 def test_outcomes_carry_no_reply_beyond_words() -> None:
     """A key that a provider repeats is scrubbed by whoever shows `said`; nothing else leaves."""
     fields = {f.name for f in dataclasses.fields(Outcome)}
-    assert fields == {"kind", "said", "wait_s", "scope", "code", "status"}
+    assert fields == {"kind", "said", "wait_s", "scope", "code", "status", "allowance"}

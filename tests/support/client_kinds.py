@@ -137,7 +137,7 @@ class _Ollama:
 
 
 def _of_generate(said: dict[str, Any]) -> dict[str, Any]:
-    return {"content": said["response"], "thinking": said.get("thinking")}
+    return {"content": said["response"], "thinking": said.get("thinking"), "tool_calls": said.get("tool_calls")}
 
 
 class _OpenAI:
@@ -171,8 +171,8 @@ class _OpenAI:
             assert told.error
             return
         told.usage = said.get("usage") or told.usage
-        for choice in said["choices"]:
-            message = choice[part]
+        for choice in said.get("choices") or ():
+            message = choice.get(part) or {}  # what a provider sends is passed on as it is
             told.pieces += bool(message.get("content"))
             told.text += message.get("content") or ""
             told.thinking += message.get("reasoning_content") or message.get("reasoning") or ""

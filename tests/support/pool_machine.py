@@ -15,8 +15,9 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ollama_proxy.outcome import CANCELLED, OK, Kind, Outcome, Scope
+from ollama_proxy.outcome import CANCELLED, OK, Allowance, Kind, Outcome, Scope, Span
 from ollama_proxy.pool import KeyPool, KeyView, Lease, PoolRules, Rest, State, merge_facts
+from ollama_proxy.types import KeyLimit
 from tests.support.pool_world import START, secrets
 
 MODELS = ("flash", "pro", "free")
@@ -37,6 +38,19 @@ LEAST = {
     Kind.CAPACITY: 1.0,
 }
 STUMBLES = (Kind.TRANSIENT, Kind.JUNK)
+#: What the operator says of limits; without a limit, mostly.
+NO_LIMITS: tuple[KeyLimit, ...] = ()
+LIMITS = (
+    NO_LIMITS,
+    NO_LIMITS,
+    (KeyLimit("*", per_minute=2),),
+    (KeyLimit("*", per_day=3),),
+    (KeyLimit("f*", per_minute=1, per_day=4), KeyLimit("*", per_minute=3)),
+)
+#: Seconds from one moment of the machine's clock to the end of the provider's day; None: nobody knows.
+CALENDARS = (None, 0.0, 5000.0)
+#: A limit that the provider tells of, in whatever it says.
+TOLD = (None, None, 1, 2, 4)
 rnds = st.sampled_from((0.0, 0.37, 0.999))
 kinds = st.sampled_from([*Kind, Kind.OK, Kind.OK, Kind.CANCELLED, Kind.TRANSIENT, Kind.CREDENTIAL, Kind.RATE])
 troubles = st.sampled_from([*Kind] + [Kind.CREDENTIAL, Kind.RATE, Kind.CALLER] * 3)
@@ -66,12 +80,48 @@ class Watch:
             self.allowed = math.inf
 
 
+@dataclass
+class Day:
+    """A provider's day, as far as an account has called in it."""
+
+    opened: float = -math.inf
+    ends: float = -math.inf
+    calls: int = 0
+
+
+def told(kind: Kind, calls: int | None) -> Allowance | None:
+    """What a provider says of its limit."""
+    if calls is None or kind not in (Kind.OK, Kind.RATE, Kind.DAILY):
+        return None
+    return Allowance(calls, Span.DAY if kind is Kind.DAILY else Span.MINUTE, 0)
+
+
 def believed(kind: Kind, hint: float | None) -> float | None:
     """The least wait that a hint asks for, or None where it is no hint."""
     if hint is None or not 0 < hint < math.inf:
         return None
     longest = MONTH if kind is Kind.DAILY and hint <= MONTH else DAY
     return min(max(hint, 0.25), longest)
+
+
+def idle(views: dict[str, KeyView]) -> dict[str, KeyView]:
+    """What is known of the keys, whatever is under way; a limit that was told may be tested again by the next call."""
+    return {
+        name: replace(view, in_flight=0, limits=tuple(limit for limit in view.limits if limit.by == "operator"))
+        for name, view in views.items()
+    }
+
+
+def check_limits(view: KeyView, restored: KeyView) -> None:
+    """What was counted under the operator's limits is known after a restart: no call fits earlier than before it."""
+    again = {(limit.scope, limit.name, limit.span, limit.calls): limit for limit in restored.limits}
+    for limit in view.limits:
+        if limit.by == "operator":
+            same = again.get((limit.scope, limit.name, limit.span, limit.calls))
+            assert same is not None
+            # Two keys made one account's may have called more than it may: how much more, is of no use.
+            assert min(same.used, limit.calls) == min(limit.used, limit.calls)
+            assert (same.until_s or 0) >= (limit.until_s or 0) - SOON
 
 
 class PoolMachine(RuleBasedStateMachine):
@@ -87,9 +137,24 @@ class PoolMachine(RuleBasedStateMachine):
         rate_scope=st.sampled_from((Scope.KEY, Scope.KEY_MODEL, Scope.KEY_GROUP)),
         daily_scope=st.sampled_from((Scope.KEY, Scope.KEY_MODEL, Scope.KEY_GROUP)),
         limit=st.sampled_from((None, None, None, 2)),
+        limits=st.sampled_from(LIMITS),
+        calendar=st.sampled_from(CALENDARS),
     )
-    def begin(self, count: int, shared: bool, rate_scope: Scope, daily_scope: Scope, limit: int | None) -> None:
+    def begin(
+        self,
+        count: int,
+        shared: bool,
+        rate_scope: Scope,
+        daily_scope: Scope,
+        limit: int | None,
+        limits: tuple[KeyLimit, ...],
+        calendar: float | None,
+    ) -> None:
         self.now = START
+        self.limits = limits
+        self.calendar = calendar
+        self.minutes: dict[tuple[str, ...], list[tuple[float, int]]] = {}
+        self.days: dict[tuple[str, ...], Day] = {}
         self.keys = secrets(count)
         self.next_key = count + 1
         self.accounts = {"p#1": "acc", "p#2": "acc"} if shared else {}
@@ -104,9 +169,10 @@ class PoolMachine(RuleBasedStateMachine):
         self.log: list[tuple[str, tuple[Any, ...], object]] = []
         self.old_facts = merge_facts()
         self.untils: dict[tuple[str, str, str], float] = {}
+        self.somebody_looks_at_the_calendar()
 
     def fresh_pool(self) -> KeyPool:
-        return self.make("p", list(self.keys), self.rules_, accounts=self.accounts)
+        return self.make("p", list(self.keys), self.rules_, accounts=self.accounts, limits=self.limits)
 
     def scopes(self, lease: Lease) -> dict[Scope | None, tuple[str, ...]]:
         label, model, group = lease.key.label, lease.model, lease.group
@@ -120,6 +186,45 @@ class PoolMachine(RuleBasedStateMachine):
         }
         found[Scope.KEY_GROUP] = ("kg", account, group) if group else found[Scope.KEY]
         return found
+
+    # --- limits: the machine's own books ------------------------------------------------------------------------------
+
+    def fitting(self, model: str) -> KeyLimit:
+        found = (limit for limit in self.limits if limit.pattern in (model, "*", model[0] + "*"))
+        return next(found, KeyLimit())
+
+    def count(self, lease: Lease) -> None:
+        """Never beyond the operator's limit within any minute, and within the provider's day."""
+        scopes, limit = self.scopes(lease), self.fitting(lease.model)
+        recent = self.minutes.setdefault(scopes[self.rules_.rate_scope], [])
+        day = self.days.setdefault(scopes[self.rules_.daily_scope], Day())
+        if self.now >= day.ends:
+            day.opened, day.ends, day.calls = self.now, self.end_of_day(), 0
+        in_a_minute = sum(at > self.now - 60 for at, _ in recent)
+        assert limit.per_minute is None or in_a_minute < limit.per_minute, "too many calls in a minute"
+        assert limit.per_day is None or day.calls < limit.per_day, "too many calls in a day"
+        recent.append((self.now, lease.seq))
+        day.calls += 1
+
+    def end_of_day(self) -> float:
+        if self.calendar is None:
+            return self.now + 86400
+        return START + self.calendar + 5 + 86400 * (1 + (self.now - START - self.calendar - 5) // 86400)
+
+    def uncount(self, lease: Lease) -> None:
+        """A call that was refused or failed is no call."""
+        scopes = self.scopes(lease)
+        recent = self.minutes[scopes[self.rules_.rate_scope]]
+        for at, seq in [call for call in recent if call[1] == lease.seq]:
+            recent.remove((at, seq))
+            day = self.days[scopes[self.rules_.daily_scope]]
+            day.calls -= at >= day.opened
+
+    @rule()
+    def somebody_looks_at_the_calendar(self) -> None:
+        ends_in = None if self.calendar is None else 86400 - (self.now - START - self.calendar) % 86400
+        self.pool.tick(self.now, ends_in)
+        self.note("tick", (self.now, ends_in), None)
 
     def watch(self, name: tuple[str, ...]) -> Watch:
         return self.watches.setdefault(name, Watch())
@@ -156,8 +261,9 @@ class PoolMachine(RuleBasedStateMachine):
             self.check_rest(answer, before, spared)
         else:
             self.newest = max(self.newest, answer.seq)
-            self.open.append(answer)
             self.check_choice(answer, before, eligible, spared)
+            self.open.append(answer)
+            self.count(answer)
         return answer
 
     def check_rest(self, answer: Rest, before: dict[str, KeyView], spared: Collection[str]) -> None:
@@ -181,19 +287,26 @@ class PoolMachine(RuleBasedStateMachine):
         for name in set(self.scopes(lease).values()):
             watch = self.watch(name)
             assert self.now >= watch.not_before - SOON, f"{name} was asked too early"  # I3, I4
-            under_way = [o for o in self.open if name in self.scopes(o).values() and o.seq > watch.fell_after]
+            under_way = [o for o in (*self.open, lease) if name in self.scopes(o).values() and o.seq > watch.fell_after]
             assert len(under_way) <= watch.allowed, f"{name} has too many calls"  # I6 and the ramp
+
+    def asked(self, question: str, model: str) -> Any:
+        """What the pool answers; it shows the limits of what it was asked for, so the question is part of the story."""
+        arguments = (model, GROUPS.get(model), self.now)
+        answer = getattr(self.pool, question)(*arguments)
+        self.note(question, arguments, answer)
+        return answer
 
     def note(self, name: str, arguments: tuple[Any, ...], result: object) -> None:
         self.log.append((name, arguments, str(result)))
 
     @precondition(lambda self: self.open)
-    @rule(data=st.data(), kind=kinds, hint=st.sampled_from(HINTS), rnd=rnds)
-    def finish(self, data: st.DataObject, kind: Kind, hint: float | None, rnd: float) -> None:
+    @rule(data=st.data(), kind=kinds, hint=st.sampled_from(HINTS), calls=st.sampled_from(TOLD), rnd=rnds)
+    def finish(self, data: st.DataObject, kind: Kind, hint: float | None, calls: int | None, rnd: float) -> None:
         # Mostly a call that was begun lately: those are the probes.
         place = data.draw(st.integers(0, len(self.open) - 1))
         hinted = None if kind is Kind.OK and hint != 3.0 else hint
-        self.release(self.open[-1 - place], Outcome(kind, wait_s=hinted), rnd)
+        self.release(self.open[-1 - place], Outcome(kind, wait_s=hinted, allowance=told(kind, calls)), rnd)
 
     def release(self, lease: Lease, outcome: Outcome, rnd: float) -> None:
         before, whole = self.views(), self.pool.overview(self.now)
@@ -246,7 +359,7 @@ class PoolMachine(RuleBasedStateMachine):
         self, model: str, kind: Kind, times: int, rnd: float
     ) -> None:
         for _ in range(times):
-            soonest = self.pool.outlook(model, GROUPS.get(model), self.now).soonest
+            soonest = self.asked("outlook", model).soonest
             if soonest is None or soonest > self.now + 2000:
                 break
             self.now = max(self.now, soonest)
@@ -257,7 +370,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     @rule(model=st.sampled_from(MODELS), rnd=rnds)
     def one_succeeds_and_many_follow(self, model: str, rnd: float) -> None:
-        soonest = self.pool.outlook(model, GROUPS.get(model), self.now).soonest
+        soonest = self.asked("outlook", model).soonest
         if soonest is None:
             return
         self.now = max(self.now, soonest)
@@ -274,8 +387,7 @@ class PoolMachine(RuleBasedStateMachine):
     ) -> None:
         label, kind = lease.key.label, outcome.kind
         if kind is Kind.CANCELLED:  # I7
-            still = {name: replace(view, in_flight=0) for name, view in before.items()}
-            assert still == {name: replace(view, in_flight=0) for name, view in after.items()}
+            assert idle(before) == idle(after)
             assert whole == self.pool.overview(self.now)
         if label not in before:
             return
@@ -292,6 +404,8 @@ class PoolMachine(RuleBasedStateMachine):
         wait = believed(kind, outcome.wait_s)
         if kind is Kind.CANCELLED:
             return
+        if kind not in (Kind.OK, Kind.CALLER) and not confirmed:
+            self.uncount(lease)
         if kind in STUMBLES:
             self.stumble(lease)
             if wait is not None:
@@ -346,14 +460,14 @@ class PoolMachine(RuleBasedStateMachine):
         """I15: at the soonest moment, with no call under way, somebody may be called."""
         for lease in list(self.open):
             self.release(lease, CANCELLED, rnd)
-        soonest = self.pool.outlook(model, GROUPS.get(model), self.now).soonest
+        soonest = self.asked("outlook", model).soonest
         if soonest is not None:
             self.now = max(self.now, soonest)
             assert isinstance(self.acquire(model, rnd), Lease)
 
     @rule(model=st.sampled_from(MODELS), rnd=rnds)
     def as_many_come_as_there_is_room(self, model: str, rnd: float) -> None:
-        room = self.pool.room(model, GROUPS.get(model), self.now)
+        room = self.asked("room", model)
         if room <= 8:
             came = 0
             while isinstance(self.acquire(model, rnd), Lease):
@@ -371,8 +485,8 @@ class PoolMachine(RuleBasedStateMachine):
             keys += secrets(1, first=self.next_key)
             self.next_key += 1
         self.keys = keys
-        self.pool.replace_keys(keys, self.now, self.accounts)
-        self.note("replace_keys", (tuple(keys), self.now, dict(self.accounts)), None)
+        self.pool.replace_keys(keys, self.now, self.accounts, self.limits)
+        self.note("replace_keys", (tuple(keys), self.now, dict(self.accounts), self.limits), None)
         after = self.views()
         assert list(after) == [key.label for key in keys]
         for label, view in after.items():
@@ -394,8 +508,12 @@ class PoolMachine(RuleBasedStateMachine):
         other = self.fresh_pool()
         other.restore([list(fact) for fact in facts], later, WALL + self.now)
         other.restore(facts, later, WALL + self.now)
+        for model in MODELS:
+            other.outlook(model, GROUPS.get(model), later)  # what was never asked for shows no limits
         restored = {view.label: view for view in other.snapshot(later)}
         for label, view in self.views().items():
+            if view.state is not State.DEAD:  # nobody asks what a dead key may still call
+                check_limits(view, restored[label])
             assert (view.state is State.DEAD) == (restored[label].state is State.DEAD)
             if view.state is State.EXHAUSTED:
                 assert restored[label].state is State.EXHAUSTED
@@ -439,7 +557,7 @@ class PoolMachine(RuleBasedStateMachine):
         """I20: the same calls with the same numbers give the same decisions."""
         if not hasattr(self, "log"):
             return
-        pool = self.make("p", self.first_keys, self.rules_, accounts=self.accounts)
+        pool = self.make("p", self.first_keys, self.rules_, accounts=self.accounts, limits=self.limits)
         leases: dict[int, Lease] = {}
         for name, arguments, result in self.log:
             if name in ("release", "confirm"):

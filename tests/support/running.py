@@ -105,6 +105,7 @@ class RunningProxy:
                 drain_s=self.settings.timeouts.drain_s,
                 on_start=start,
                 on_drain=self.proxy.drain,
+                on_late=self.proxy.give_up,
                 on_stop=self.proxy.stop,
             )
             self._host.run_on(self._listener)

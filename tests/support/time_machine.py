@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 
@@ -12,11 +13,12 @@ class TimeMachine:
     """Implements `Clock` for a whole proxy, and for its simulator.
 
     travel: everybody's time goes on by so many seconds at once. skew: somebody sets the wall clock, and only that.
-    luck: every chance is this number; None leaves it to chance.
+    luck: every chance is about this number, and never twice the same; None leaves it to chance.
     """
 
     def __init__(self) -> None:
         self._ahead = 0.0
+        self._chances = itertools.count(1)
         self.skew = 0.0
         self.luck: float | None = None
 
@@ -30,4 +32,4 @@ class TimeMachine:
         return time.time() + self._ahead + self.skew
 
     def rnd(self) -> float:
-        return random.random() if self.luck is None else self.luck
+        return random.random() if self.luck is None else self.luck + next(self._chances) * 1e-9

@@ -39,8 +39,12 @@ def tire(world: World, model: str, **headers: str) -> None:
     world.clock.luck = 0.0
     for key in KEYS[provider]:
         world.sim.on(provider, limited(**headers), key=key, times=1)
-    world.ask(PLAIN, model).assert_refused(429)
-    assert len(world.calls(provider)) == len(KEYS[provider])
+    asker = world.caller().ask(PLAIN, model)
+    world.wait_until(lambda: len(world.calls(provider)) == len(KEYS[provider]))
+    world.wait_until(lambda: in_line(world, model) == 1 or world.is_idle())
+    asker.leave()
+    world.wait_until(lambda: in_line(world, model) == 0 and world.is_idle())
+    assert [call.status for call in world.calls(provider)] == [429] * len(KEYS[provider])
 
 
 def in_line(world: World, model: str) -> int:
@@ -74,6 +78,19 @@ def test_a_short_rest_is_waited_for(world: World, way: Way) -> None:
     assert [call.status for call in log] == [429, 429, 429, 200]
     assert log[0].first_byte_at is not None
     assert 0.39 <= log[3].opened_at - log[0].first_byte_at < 1
+
+
+@every_way
+def test_who_was_refused_with_every_key_waits_as_well(world: World, way: Way) -> None:
+    """F12, P1: the request that meets the refusals is served as soon as a key is, once; who has one key needs it."""
+    expected = world.ask(way, QWEN).text
+    world.fresh()
+    world.clock.luck = 0.0
+    world.sim.on("qwen", limited(retry_after_ms="300"), times=1)
+    world.ask(way, QWEN).assert_ok(expected)
+    world.sim.on("qwen", limited(retry_after_ms="300"), times=2)
+    world.ask(way, QWEN).assert_refused(429)
+    assert [call.status for call in world.calls("qwen")] == [429, 200, 429, 429]
 
 
 def test_those_who_wait_are_served_in_order(world: World) -> None:
