@@ -74,7 +74,17 @@ class _Bench:
     def chat(self, task: str, *, stream: bool = True, size: int = 0) -> bytes:
         return chat_body(self.proxy.peer.model, task, stream=stream, size=size)
 
-    def job(self, task: str, clients: int, wanted: int, *, face: str, give_up_s: float, **more: float) -> Job:
+    def job(
+        self,
+        task: str,
+        clients: int,
+        wanted: int,
+        *,
+        face: str,
+        give_up_s: float,
+        spread_s: float = 0.0,
+        again_for_s: float = 0.0,
+    ) -> Job:
         """A stream job on one of the proxy's two faces, "openai" or "ollama"."""
         peer = self.proxy.peer
         if face == "ollama":
@@ -82,7 +92,7 @@ class _Bench:
         else:
             path, body, mark = peer.path, self.chat(task), _SSE_END
         request = self.proxy.request(path, body)
-        return Job(self.proxy.port, request, clients, wanted, mark, give_up_s=give_up_s, **more)
+        return Job(self.proxy.port, request, clients, wanted, mark, again_for_s, spread_s, give_up_s)
 
 
 def _say_if_wrong(bench: _Bench, cell: str, tally: Tally) -> None:

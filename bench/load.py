@@ -41,6 +41,8 @@ class Job:
     """the clients begin evenly over this time"""
     give_up_s: float = 30.0
     """whoever has no complete answer this long after the start is counted as unanswered"""
+    gaps: bool = False
+    """note the time between one piece of an answer and the next"""
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class Tally:
     chunks: int = 0
     first_s: list[float] = field(default_factory=list)
     whole_s: list[float] = field(default_factory=list)
+    gaps_s: list[float] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     ids: set[bytes] = field(default_factory=set)
     elapsed_s: float = 0.0
@@ -94,16 +97,21 @@ class _Client(asyncio.Protocol):
 
     def _ask(self) -> None:
         self._answer = Answer(self._job.wanted, self._job.end_mark)
-        self._first_at = 0.0
+        self._first_at = self._latest_at = 0.0
         self._asked_at = time.perf_counter()
         self._tally.asked += 1
         self._transport.write(self._job.request)
 
     def data_received(self, data: bytes) -> None:
         answer = self._answer
+        before = answer.chunks
         answer.feed(data)
         if answer.chunks and not self._first_at:
-            self._first_at = time.perf_counter()
+            self._first_at = self._latest_at = time.perf_counter()
+        elif self._job.gaps and answer.chunks > before:
+            now = time.perf_counter()
+            self._tally.gaps_s.append(now - self._latest_at)
+            self._latest_at = now
         if answer.complete:
             self._take()
             if answer.keep_alive and time.perf_counter() < self._until and not self._hopeless():
