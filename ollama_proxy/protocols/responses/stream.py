@@ -191,7 +191,11 @@ class ResponseStream(PieceStream):
 
 
 def _code(error: ProxyError) -> str:
-    """OpenAI's word for it; Codex tells a full context and a rate limit from what is worth another try."""
+    """OpenAI's word for it; Codex tells a full context and a rate limit from what is worth another try.
+
+    A limit of hours keeps its name here: `insufficient_quota` would stop Codex too, but speaks to its user of a bill
+    (0.169, seen on the wire 2026-11). Its next try is refused before a stream, where `errors` says when to come back.
+    """
     if error.status == 429:
         return "rate_limit_exceeded"
     return error.code if error.code == "context_length_exceeded" else "server_error"
