@@ -25,12 +25,14 @@ _LOCAL_SUFFIXES = (".localhost", ".local", ".internal")
 #: Hosts that were judged good and need not be judged again.
 _REMEMBERED = 64
 
-#: What Ollama's preflight allows, in its spelling.
+#: What Ollama's preflight allows, in its spelling; behind it what Anthropic's SDK sends from a page as well (1.12, seen
+#: on the wire 2026-11), without which a browser would not let it call.
 _ALLOWED_HEADERS = (
     b"Authorization,Content-Type,User-Agent,Accept,X-Requested-With,Openai-Beta,X-Stainless-Arch,X-Stainless-Async,"
     b"X-Stainless-Custom-Poll-Interval,X-Stainless-Helper-Method,X-Stainless-Lang,X-Stainless-Os,"
     b"X-Stainless-Package-Version,X-Stainless-Poll-Helper,X-Stainless-Retry-Count,X-Stainless-Runtime,"
-    b"X-Stainless-Runtime-Version,X-Stainless-Timeout"
+    b"X-Stainless-Runtime-Version,X-Stainless-Timeout,"
+    b"X-Api-Key,Anthropic-Version,Anthropic-Beta,Anthropic-Dangerous-Direct-Browser-Access,X-Stainless-Helper"
 )
 _PREFLIGHT: Headers = [
     (b"access-control-allow-headers", _ALLOWED_HEADERS),

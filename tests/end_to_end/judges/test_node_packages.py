@@ -22,7 +22,7 @@ pytestmark = pytest.mark.judges
 SCRIPTS = {
     ("sdk", "ollama"): 13,
     ("sdk", "openai"): 22,
-    ("sdk", "anthropic"): 18,
+    ("sdk", "anthropic"): 19,
     ("sdk", "langchain"): 17,
     ("sdk", "ai-sdk-ollama"): 22,
     ("ai6", "ollama-ai-provider-v2"): 23,
