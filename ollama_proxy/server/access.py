@@ -136,10 +136,13 @@ class Access:
         return self._digest is None
 
     def path_within(self, path: str) -> tuple[str, bool]:
-        """(the path without a token in its first segment, whether the token was there)."""
+        """(the path without a token in its first segment, whether the token was there).
+
+        Slashes doubled before it are the same slip as elsewhere in an address (see `routing_table`), and served.
+        """
         if self._digest is None:
             return path, False
-        first, slash, rest = path[1:].partition("/")
+        first, slash, rest = path.lstrip("/").partition("/")
         if first and hmac.compare_digest(_digest(unquote_to_bytes(first)), self._digest):
             return slash + rest or "/", True
         return path, False
