@@ -60,5 +60,5 @@ class ResponsesFace:
             output.append(reasoning_item(make_hex_id("rs_", rnd), answer.thinking))
         if answer.text or not calls:
             output.append(message_item(make_hex_id("msg_", rnd), answer.text, answer.finish))
-        output += [call_item(make_hex_id("fc_", rnd), call, terms.names) for call in calls]
+        output += [call_item(call, terms.names, rnd) for call in calls]
         return output

@@ -125,6 +125,18 @@ def test_codex_runs_a_command(proxy: RunningProxy, simulator: SimulatorThread, w
     assert SECRET in printed.split("It says:")[-1]
 
 
+def test_codex_patches_a_file(simulator: SimulatorThread, work: Path, tmp_path: Path) -> None:
+    """C208: for a model that it knows by name it brings its tool for patches, which is called with free text."""
+    (tmp_path / "ollama-proxy.toml").write_text(f'[aliases]\n"gpt-5.5" = "{GEMINI}"\n')
+    patch = f"*** Begin Patch\n*** Update File: note.txt\n@@\n-{SECRET}\n+the cat is asleep\n*** End Patch\n"
+    simulator.on("google", call_once("apply_patch", {"input": patch}))
+    with RunningProxy(simulator.env({"google": ["one"]}), tmp_path) as proxy:
+        code, printed = codex(proxy, work, "gpt-5.5", "Change the note, please")
+    assert code == 0, printed
+    assert (work / "note.txt").read_text() == "the cat is asleep\n"
+    assert "It says:" in printed
+
+
 @every_provider
 def test_claude_code_reads_a_file(proxy: RunningProxy, simulator: SimulatorThread, work: Path, provider: str) -> None:
     """Its greeting, a call of Read, the result, the answer."""
