@@ -6,7 +6,6 @@ Each prompt is several requests; each program is given a home of its own, and a 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 
 from ollama_proxy.simulator import Say, SimulatorThread
 from tests.support.judged import CHAT, GEMINI, every_provider
-from tests.support.rooms import room, run
+from tests.support.rooms import node, room, run
 from tests.support.running import RunningProxy
 
 pytestmark = pytest.mark.judges
@@ -72,9 +71,7 @@ def claude(proxy: RunningProxy, work: Path, model: str, prompt: str) -> tuple[in
 def copilot(proxy: RunningProxy, work: Path, model: str, prompt: str) -> tuple[int, str]:
     program = binary("agents", ".bin/copilot")
     env = {"COPILOT_OFFLINE": "true", "COPILOT_PROVIDER_BASE_URL": f"{proxy.url}/v1", "COPILOT_MODEL": model}
-    ended = run(
-        [_node(), program, "-p", prompt, "--allow-all-tools"], work, {"XDG_STATE_HOME": str(work.parent), **env}
-    )
+    ended = run([node(), program, "-p", prompt, "--allow-all-tools"], work, {"XDG_STATE_HOME": str(work.parent), **env})
     return ended.returncode, ended.stdout
 
 
@@ -94,14 +91,8 @@ def cn(proxy: RunningProxy, work: Path, model: str, prompt: str) -> tuple[int, s
     entry = {"name": "m", "provider": "ollama", "model": model, "apiBase": f"{proxy.url}/", "apiKey": "any"}
     settings = {"name": "judge", "version": "1.0.0", "schema": "v1", "models": [{**entry, "roles": ["chat"]}]}
     (work.parent / "config.yaml").write_text(json.dumps(settings))
-    ended = run([_node(), program, "-p", prompt, "--config", work.parent / "config.yaml"], work, {})
+    ended = run([node(), program, "-p", prompt, "--config", work.parent / "config.yaml"], work, {})
     return ended.returncode, ended.stdout
-
-
-def _node() -> str:
-    found = shutil.which("node")
-    assert found is not None
-    return found
 
 
 def call_once(tool: str, arguments: dict[str, Any]) -> Any:
