@@ -2,7 +2,8 @@
 
 `provider:model` or `provider/model`: the first separator ends the provider, the rest belongs to the model, whatever
 colons and slashes it holds (`openrouter:deepseek/deepseek-r1:free`). The provider's letter case does not count, nor
-does a trailing `:latest` that Ollama clients like to add. An alias stands for a name; a chain of fallbacks follows it.
+does a trailing `:latest` that Ollama clients like to add. An alias stands for a provider's model, and only for that: no
+alias is followed to another, so none can run in a circle. A chain of fallbacks follows it.
 """
 
 from __future__ import annotations
@@ -73,6 +74,11 @@ class Router:
         chains = self._fallbacks.items()
         return [(name, other) for name, chain in chains for other in chain if self._stand_in(other) is None]
 
+    def astray(self, aliases: Mapping[str, str]) -> list[tuple[str, str, bool]]:
+        """(an alias, the name that it stands for, whether that is an alias too), for those that lead nowhere now."""
+        lost = [(name, meant) for name, meant in aliases.items() if self._stand_in(name) is None]
+        return [(name, meant, self._alias(meant) is not None) for name, meant in lost]
+
     def forget(self) -> None:
         """Aliases or lists of models have changed: names are looked up anew."""
         self._known_names.clear()
@@ -106,5 +112,10 @@ class Router:
             raise UnknownModel(
                 f"model '{asked_as}' not found: no key for {provider} is set. "
                 f"Put one into {self._known[provider]}, in .env for instance."
+            )
+        if self._alias(name) is not None:
+            raise UnknownModel(
+                f"model '{asked_as}' not found: it stands for '{name}', which is an alias itself. "
+                "An alias has to name a provider's model."
             )
         raise UnknownModel(f"model '{asked_as}' not found")

@@ -45,6 +45,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "[fallbacks] {name}: '{other}' is passed over: there is no such provider, or it has no key.",
         "[fallbacks] {name}: '{other}' 은(는) 건너뜁니다. 그런 제공자가 없거나 키가 없습니다.",
     ),
+    "alias_of_alias": (
+        "[aliases] {name}: '{meant}' is an alias itself, and none is followed. Write the provider's model there.",
+        "[aliases] {name}: '{meant}' 도 별칭이라 따라가지 않습니다. 그 자리에 제공자의 모델을 적으세요.",
+    ),
+    "alias_astray": (
+        "[aliases] {name}: '{meant}' leads nowhere: there is no such provider, or it has no key.",
+        "[aliases] {name}: '{meant}' 을(를) 쓸 수 없습니다. 그런 제공자가 없거나 키가 없습니다.",
+    ),
     "port_taken": (
         "Port {port} on {host} is in use. Stop the other program, or choose another port: PORT={other}",
         "{host} 의 {port} 포트는 이미 사용 중입니다. 다른 프로그램을 끄거나 다른 포트를 쓰세요: PORT={other}",

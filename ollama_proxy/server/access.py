@@ -25,12 +25,14 @@ _LOCAL_SUFFIXES = (".localhost", ".local", ".internal")
 #: Hosts that were judged good and need not be judged again.
 _REMEMBERED = 64
 
-#: What Ollama's preflight allows, in its spelling.
+#: What Ollama's preflight allows, in its spelling; behind it what Anthropic's SDK sends from a page as well (1.12, seen
+#: on the wire 2026-11), without which a browser would not let it call.
 _ALLOWED_HEADERS = (
     b"Authorization,Content-Type,User-Agent,Accept,X-Requested-With,Openai-Beta,X-Stainless-Arch,X-Stainless-Async,"
     b"X-Stainless-Custom-Poll-Interval,X-Stainless-Helper-Method,X-Stainless-Lang,X-Stainless-Os,"
     b"X-Stainless-Package-Version,X-Stainless-Poll-Helper,X-Stainless-Retry-Count,X-Stainless-Runtime,"
-    b"X-Stainless-Runtime-Version,X-Stainless-Timeout"
+    b"X-Stainless-Runtime-Version,X-Stainless-Timeout,"
+    b"X-Api-Key,Anthropic-Version,Anthropic-Beta,Anthropic-Dangerous-Direct-Browser-Access,X-Stainless-Helper"
 )
 _PREFLIGHT: Headers = [
     (b"access-control-allow-headers", _ALLOWED_HEADERS),
@@ -134,10 +136,13 @@ class Access:
         return self._digest is None
 
     def path_within(self, path: str) -> tuple[str, bool]:
-        """(the path without a token in its first segment, whether the token was there)."""
+        """(the path without a token in its first segment, whether the token was there).
+
+        Slashes doubled before it are the same slip as elsewhere in an address (see `routing_table`), and served.
+        """
         if self._digest is None:
             return path, False
-        first, slash, rest = path[1:].partition("/")
+        first, slash, rest = path.lstrip("/").partition("/")
         if first and hmac.compare_digest(_digest(unquote_to_bytes(first)), self._digest):
             return slash + rest or "/", True
         return path, False

@@ -133,6 +133,8 @@ class Parts:
         found = [texts("unknown_provider", variable=f"{n.upper().replace('-', '_')}_API_KEYS") for n in self.unknown]
         for name, other in self.services.router.passed_over():
             found.append(texts("passed_over", name=name, other=other))
+        for name, meant, chained in self.services.router.astray(self.settings.aliases):
+            found.append(texts("alias_of_alias" if chained else "alias_astray", name=name, meant=meant))
         for channel in self.channels.values():
             for label, sign_in in channel.sign_ins.items():
                 problem = sign_in.problem()

@@ -178,6 +178,26 @@ def test_a_name_in_a_chain_that_stands_for_nothing_is_passed_over(simulator: Sim
         assert len(told) == 2
 
 
+def test_an_alias_that_leads_nowhere_is_told_at_the_start(simulator: SimulatorThread, tmp_path: Path) -> None:
+    """To another alias, to itself, to nobody: no answer said why, and the start said nothing."""
+    aliases = f'[aliases]\ngood = "{M}"\nfar = "good"\nround = "Round:latest"\nlost = "nosuch:x"\n"{M}" = "{M}"\n'
+    with RunningProxy(simulator.env({"google": ["one"]}), in_folder(tmp_path, aliases)) as proxy:
+        for korean, word in ((False, "is an alias itself"), (True, "별칭이라")):
+            far, circle, lost = proxy.do(lambda p, korean=korean: p.parts.warnings(Texts(korean=korean)))
+            assert "far: 'good'" in far
+            assert "round: 'Round:latest'" in circle
+            assert word in far
+            assert word in circle
+            assert "lost: 'nosuch:x'" in lost
+        for name in ("far", "ROUND:latest"):
+            status, _, body = ask(proxy.port, "/api/chat", {"model": name, "messages": ASK})
+            assert status == 404
+            assert json.loads(body)["error"].startswith(f"model '{name}' not found: it stands for ")
+            assert json.loads(body)["error"].endswith("An alias has to name a provider's model.")
+        for name in ("good", M):
+            assert chat(proxy.port, model=name)[0] == 200
+
+
 @pytest.mark.parametrize(
     "toml",
     [

@@ -166,6 +166,57 @@ def test_a_tool_round_trip_with_parallel_calls(
     assert told == {call["id"]: f"{number} C" for number, call in enumerate(asked)}
 
 
+PATCH = '*** Begin Patch\n*** Update File: 서울.txt\n-a "b"\n+c\u2028\n*** End Patch\n'
+APPLY_PATCH: Any = {
+    "type": "custom",
+    "name": "apply_patch",
+    "description": "Edits files. This is a FREEFORM tool, so do not wrap the patch in JSON.",
+    "format": {"type": "grammar", "syntax": "lark", "definition": 'start: "*** Begin Patch" LF\n%import common.LF'},
+}
+
+
+@ALL
+@pytest.mark.parametrize("streaming", [False, True], ids=["whole", "stream"])
+def test_a_tool_is_called_with_free_text(
+    client: openai.OpenAI, simulator: SimulatorThread, model: str, streaming: bool
+) -> None:
+    """C208: Codex's apply_patch: the provider sees a function, the client its own tool; its output goes back, too."""
+    provider = model.partition(":")[0]
+    question: Any = {"role": "user", "content": "Patch it"}
+    fields: Any = {"model": model, "tools": [WEATHER, APPLY_PATCH], "input": [question]}
+    simulator.say(provider, calls=[("apply_patch", {"input": PATCH}), ("get_weather", {"city": "Seoul"})])
+    if streaming:
+        found = list(client.responses.create(**fields, stream=True))
+        ended = found[-1]
+        assert ended.type == "response.completed"
+        first = ended.response
+        said: dict[str, Any] = {event.type: event for event in found}
+        assert said["response.custom_tool_call_input.delta"].delta == PATCH
+        assert said["response.custom_tool_call_input.done"].input == PATCH
+        items: list[Any] = [event.item for event in found if event.type.startswith("response.output_item.")]
+        begun, whole = (item for item in items if item.type == "custom_tool_call")
+        assert (begun.input, begun.id, whole.input) == ("", said["response.custom_tool_call_input.done"].item_id, PATCH)
+    else:
+        first = client.responses.create(**fields)
+    patch, weather = (item for item in first.output if item.type != "message")
+    assert patch.type == "custom_tool_call"
+    assert (patch.name, patch.input, patch.namespace) == ("apply_patch", PATCH, None)
+    assert weather.type == "function_call"
+    (offered,) = [t["function"] for t in simulator.calls(provider)[-1].body["tools"] if "patch" in str(t)]
+    assert APPLY_PATCH["format"]["definition"] in offered["description"]
+    assert list(offered["parameters"]["properties"]) == ["input"]
+    outputs = [
+        {"type": "custom_tool_call_output", "call_id": patch.call_id, "output": "Done!"},
+        {"type": "function_call_output", "call_id": weather.call_id, "output": "3 C"},
+    ]
+    fields["input"] = [question, *(item.to_dict() for item in first.output), *outputs]
+    assert client.responses.create(**fields).output_text
+    messages = simulator.calls(provider)[-1].body["messages"]
+    asked = next(message["tool_calls"] for message in messages if message.get("tool_calls"))
+    assert json.loads(asked[0]["function"]["arguments"]) == {"input": PATCH}
+    assert [message["content"] for message in messages if message["role"] == "tool"] == ["Done!", "3 C"]
+
+
 def test_a_schema_is_followed(client: openai.OpenAI) -> None:
     wanted: Any = {"format": {"type": "json_schema", "name": "place", "schema": SCHEMA, "strict": True}}
     response = client.responses.create(model=GEMINI, input="Where?", text=wanted)

@@ -155,7 +155,9 @@ def test_the_token_may_stand_first_in_the_path() -> None:
     access = Access(Secret(TOKEN, "t"))
     assert access.path_within(f"/{TOKEN}/api/tags") == ("/api/tags", True)
     assert access.path_within(f"/{TOKEN}") == ("/", True)
-    assert access.path_within("/wrong/api/tags") == ("/wrong/api/tags", False)
+    assert access.path_within(f"//{TOKEN}/api/tags") == ("/api/tags", True)
+    for path in ("/wrong/api/tags", "//wrong/api/tags", "//", f"/api/{TOKEN}"):
+        assert access.path_within(path) == (path, False)
     assert access.admits({}, by_path=True)
     assert not access.admits({b"x-api-key": b"wrong"}, by_path=True)
 

@@ -267,7 +267,8 @@ class _Responses:
         if told.status != 200 or not stream:
             said = json.loads(told.body.decode())
             if set(said) == {"error"}:
-                assert set(said["error"]) == {"message", "type", "param", "code"}
+                more = {"resets_at"} if said["error"]["type"] == "usage_limit_reached" else set()
+                assert set(said["error"]) == {"message", "type", "param", "code", *more}
                 told.error, told.code = said["error"]["message"], said["error"]["code"] or ""
                 return
             self._whole(told, said)

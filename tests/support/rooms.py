@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["PLANS", "python_of", "room", "run"]
+__all__ = ["PLANS", "node", "python_of", "room", "run"]
 
 PLANS = Path(__file__).parents[1] / "end_to_end" / "judges" / "rooms"
 #: Seconds for one package manager: on two cores with registries that answer, the largest takes half a minute.
@@ -40,6 +40,14 @@ def room(name: str) -> Path:
     for script in _scripts(name):
         shutil.copy(script, here)
     return here
+
+
+def node() -> str:
+    """The machine's node. Skips the test if there is none, though a room was furnished when there was one."""
+    found = shutil.which("node")
+    if found is None:
+        pytest.skip("there is no node on this machine")
+    return found
 
 
 def python_of(here: Path) -> Path:

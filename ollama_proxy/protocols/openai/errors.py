@@ -6,6 +6,8 @@ Shape: {"error": {"message", "type", "param", "code"}}, all four keys always the
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from ollama_proxy.errors import Overloaded, ProxyError, ShuttingDown
@@ -23,25 +25,22 @@ _TYPES = {
 }
 
 
-def error_body(error: ProxyError) -> bytes:
-    """The JSON object for this error."""
-    return msgspec.json.encode(
-        {
-            "error": {
-                # A message may quote what a client sent; lone surrogates in it must not break the answer.
-                "message": error.message.encode("utf-8", "replace").decode(),
-                "type": _type_of(error),
-                "param": error.param,
-                "code": error.code or None,
-            }
-        }
-    )
+def error_body(error: ProxyError, **instead: Any) -> bytes:
+    """The JSON object for this error. instead: fields that a face tells otherwise, or beside the usual ones."""
+    fields = {
+        # A message may quote what a client sent; lone surrogates in it must not break the answer.
+        "message": error.message.encode("utf-8", "replace").decode(),
+        "type": _type_of(error),
+        "param": error.param,
+        "code": error.code or None,
+    }
+    return msgspec.json.encode({"error": {**fields, **instead}})
 
 
-def render_error(error: ProxyError) -> tuple[int, Headers, bytes]:
-    """Status, headers and body of an answer that has not begun."""
+def render_error(error: ProxyError, **instead: Any) -> tuple[int, Headers, bytes]:
+    """Status, headers and body of an answer that has not begun; `instead` as above."""
     headers: Headers = [(b"content-type", b"application/json"), *retry_headers(error)]
-    return error.status, headers, error_body(error)
+    return error.status, headers, error_body(error, **instead)
 
 
 def _type_of(error: ProxyError) -> str:

@@ -1,7 +1,6 @@
 """Owns how one request is answered in the Responses API: the face, and the answer in one piece.
 
-Source: OpenAI API reference, "Responses", read 2026-11. Text beside calls is kept, where Ollama 0.33 drops it. Errors
-are told as everywhere in OpenAI's API.
+Source: OpenAI API reference, "Responses", read 2026-11. Text beside calls is kept, where Ollama 0.33 drops it.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from ollama_proxy.errors import ProxyError
 from ollama_proxy.hub.answer import WholeAnswer, read_answer
 from ollama_proxy.hub.ids import make_hex_id
 from ollama_proxy.hub.tool_calls import told_calls
-from ollama_proxy.protocols.openai.errors import render_error
+from ollama_proxy.protocols.responses.errors import render_error
 from ollama_proxy.protocols.responses.shape import Terms, call_item, ended, message_item, reasoning_item, usage_of
 from ollama_proxy.protocols.responses.stream import ResponseStream
 from ollama_proxy.types import Headers, Stream
@@ -49,8 +48,8 @@ class ResponsesFace:
         return encode_line(response)
 
     def render_error(self, error: ProxyError) -> tuple[int, Headers, bytes]:
-        """See `protocols.openai.errors.render_error`."""
-        return render_error(error)
+        """See `errors.render_error`."""
+        return render_error(error, self._terms.clock.wall())
 
     def _output(self, answer: WholeAnswer) -> list[dict[str, Any]]:
         terms = self._terms
@@ -61,5 +60,5 @@ class ResponsesFace:
             output.append(reasoning_item(make_hex_id("rs_", rnd), answer.thinking))
         if answer.text or not calls:
             output.append(message_item(make_hex_id("msg_", rnd), answer.text, answer.finish))
-        output += [call_item(make_hex_id("fc_", rnd), call, terms.names) for call in calls]
+        output += [call_item(call, terms.names, rnd) for call in calls]
         return output

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from ollama_proxy.errors import BadRequest
 from ollama_proxy.hub.content import content_of, text_part, tool_messages
 from ollama_proxy.hub.given import wrong
 from ollama_proxy.hub.turns import Message, Turns
+from ollama_proxy.protocols.responses.freehand import arguments_of
 from ollama_proxy.protocols.responses.names import hub_name
 from ollama_proxy.protocols.responses.parts import parts_of
 
@@ -102,18 +101,16 @@ def _message(item: Item, place: str) -> list[Message]:
 
 
 def _call(item: Item, place: str) -> list[Message]:
+    arguments = _text(item, "arguments")
+    return [_calling(item, place, arguments if arguments.strip() else "{}")]
+
+
+def _freehand_call(item: Item, place: str) -> list[Message]:
+    return [_calling(item, place, arguments_of(_text(item, "input")))]
+
+
+def _calling(item: Item, place: str, arguments: str) -> Message:
     name = hub_name(_text(item, "namespace"), _required(item, "name", place))
-    arguments = item.get("arguments")
-    return [_calling(item, place, name, arguments if isinstance(arguments, str) and arguments.strip() else "{}")]
-
-
-def _custom_call(item: Item, place: str) -> list[Message]:
-    """A free-hand call from another session: to the hub a function with one argument."""
-    arguments = msgspec.json.encode({"input": _text(item, "input")}).decode()
-    return [_calling(item, place, _required(item, "name", place), arguments)]
-
-
-def _calling(item: Item, place: str, name: str, arguments: str) -> Message:
     function = {"name": name, "arguments": arguments}
     call = {"id": _required(item, "call_id", place), "type": "function", "function": function}
     return {"role": "assistant", "content": None, "tool_calls": [call]}
@@ -141,7 +138,7 @@ _READERS: dict[str, Callable[[Item, str], list[Message]]] = {
     "message": _message,
     "function_call": _call,
     "function_call_output": _output,
-    "custom_tool_call": _custom_call,
+    "custom_tool_call": _freehand_call,
     "custom_tool_call_output": _output,
 }
 #: What OpenAI's own servers did; the text that it led to is there as well.

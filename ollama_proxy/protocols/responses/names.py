@@ -1,4 +1,4 @@
-"""Owns how a function that belongs to a namespace is called in the hub, and how it gets its own name back.
+"""Owns how a tool that belongs to a namespace is called in the hub, and how it gets its own name back.
 
 Chat completions know no namespaces, and most providers take only letters, digits, `_` and `-`, 64 at most.
 Source: OpenAI API reference, "Responses" (tools of the type namespace), read 2026-11.
@@ -27,19 +27,26 @@ def hub_name(namespace: str, name: str) -> str:
 
 
 class Names:
-    """The namespaces of one request's functions."""
+    """The namespaces of one request's tools, and which of them are called with free text."""
 
-    __slots__ = ("_homes",)
+    __slots__ = ("_freehand", "_homes")
 
     def __init__(self) -> None:
         self._homes: dict[str, tuple[str, str]] = {}
+        self._freehand: set[str] = set()
 
-    def add(self, namespace: str, name: str) -> str:
-        """Takes note of a function: its name in the hub."""
+    def add(self, namespace: str, name: str, *, freehand: bool = False) -> str:
+        """Takes note of a tool: its name in the hub. freehand: it is called with free text."""
         hub = hub_name(namespace, name)
         self._homes[hub] = (namespace, name)
+        if freehand:
+            self._freehand.add(hub)
         return hub
 
     def home(self, hub: str) -> tuple[str, str]:
-        """(namespace, name) of a function by its name in the hub; the namespace is "" where it has none."""
+        """(namespace, name) of a tool by its name in the hub; the namespace is "" where it has none."""
         return self._homes.get(hub, ("", hub))
+
+    def is_freehand(self, hub: str) -> bool:
+        """Whether the tool with this name in the hub is called with free text."""
+        return hub in self._freehand

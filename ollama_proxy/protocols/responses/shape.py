@@ -6,14 +6,16 @@ Source: OpenAI API reference, "Responses" (the response object), read 2026-11, w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ollama_proxy.clock import Clock
 from ollama_proxy.hub.given import Given
+from ollama_proxy.hub.ids import make_hex_id
 from ollama_proxy.hub.tokens import counts
 from ollama_proxy.hub.tool_calls import ToldCall
+from ollama_proxy.protocols.responses.freehand import input_of
 from ollama_proxy.protocols.responses.names import Names
 
 __all__ = ["Terms", "call_item", "ended", "frame_of", "message_item", "reasoning_item", "text_part_of", "usage_of"]
@@ -104,17 +106,21 @@ def message_item(item_id: str, text: str | None, finish: str | None = "stop") ->
     return {"id": item_id, "type": "message", "status": status, "role": "assistant", "content": content}
 
 
-def call_item(item_id: str, call: ToldCall, names: Names, *, begun: bool = False) -> Item:
-    """A function call, under the name that the client gave the function. begun: its arguments are still to come."""
+def call_item(call: ToldCall, names: Names, rnd: Callable[[], float]) -> Item:
+    """A call, under the name that the client gave the tool; of a function, or with free text."""
     namespace, name = names.home(call.name)
+    freehand = names.is_freehand(call.name)
     item = {
-        "id": item_id,
-        "type": "function_call",
-        "status": "in_progress" if begun else "completed",
+        "id": make_hex_id("ctc_" if freehand else "fc_", rnd),
+        "type": "custom_tool_call" if freehand else "function_call",
+        "status": "completed",
         "call_id": call.id,
         "name": name,
-        "arguments": "" if begun else call.arguments.decode(),
     }
+    if freehand:
+        item["input"] = input_of(call.arguments)
+    else:
+        item["arguments"] = call.arguments.decode()
     return {**item, "namespace": namespace} if namespace else item
 
 

@@ -29,6 +29,11 @@ _KINDS = {
     "reasoning": ("reasoning_summary_text", "summary_index", b"}\n\n"),
     "text": ("output_text", "content_index", b',"logprobs":[]}\n\n'),
 }
+#: Type of a call -> what its events are called, and which of its fields they tell.
+_CALLS = {
+    "function_call": ("function_call_arguments", "arguments"),
+    "custom_tool_call": ("custom_tool_call_input", "input"),
+}
 
 
 class ResponseStream(PieceStream):
@@ -146,14 +151,14 @@ class ResponseStream(PieceStream):
         out = b""
         for call in told[self._calls_told :]:
             out += self._shut() if self._sequence else self._start()
-            item_id, index = make_hex_id("fc_", self._terms.clock.rnd), len(self._output)
-            arguments = call.arguments.decode()
-            place = {"item_id": item_id, "output_index": index}
-            begun = call_item(item_id, call, self._terms.names, begun=True)
-            out += self._event("output_item.added", output_index=index, item=begun)
-            out += self._event("function_call_arguments.delta", **place, delta=arguments)
-            out += self._event("function_call_arguments.done", **place, arguments=arguments)
-            out += self._done(call_item(item_id, call, self._terms.names))
+            item = call_item(call, self._terms.names, self._terms.clock.rnd)
+            events, told_in = _CALLS[item["type"]]
+            place = {"item_id": item["id"], "output_index": len(self._output)}
+            begun = {**item, "status": "in_progress", told_in: ""}
+            out += self._event("output_item.added", output_index=len(self._output), item=begun)
+            out += self._event(f"{events}.delta", **place, delta=item[told_in])
+            out += self._event(f"{events}.done", **place, **{told_in: item[told_in]})
+            out += self._done(item)
         self._calls_told = len(told)
         return out
 
@@ -191,7 +196,11 @@ class ResponseStream(PieceStream):
 
 
 def _code(error: ProxyError) -> str:
-    """OpenAI's word for it; Codex tells a full context and a rate limit from what is worth another try."""
+    """OpenAI's word for it; Codex tells a full context and a rate limit from what is worth another try.
+
+    A limit of hours keeps its name here: `insufficient_quota` would stop Codex too, but speaks to its user of a bill
+    (0.169, seen on the wire 2026-11). Its next try is refused before a stream, where `errors` says when to come back.
+    """
     if error.status == 429:
         return "rate_limit_exceeded"
     return error.code if error.code == "context_length_exceeded" else "server_error"

@@ -1,7 +1,7 @@
 """Owns how `tools`, `tool_choice` and `parallel_tool_calls` of a request become the hub's.
 
-Only functions can be passed on, a namespace's members among them. What OpenAI's own servers would run (`web_search`,
-`file_search`, `mcp`) and what is written free-hand (`custom`) is left out and named.
+Functions are passed on, a namespace's members among them, and as functions tools that are called with free text
+(`custom`). What OpenAI's own servers would run (`web_search`, `file_search`, `mcp`) is left out and named.
 Source: OpenAI API reference, "Responses" (tools, tool_choice), read 2026-11.
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from ollama_proxy.errors import BadRequest
 from ollama_proxy.hub.given import Given, wrong
+from ollama_proxy.protocols.responses.freehand import description_of, parameters
 from ollama_proxy.protocols.responses.names import Names, hub_name
 from ollama_proxy.types import Body
 
@@ -20,7 +21,7 @@ _MODES = ("auto", "none", "required")
 
 
 def hub_tools(given: Given, names: Names, left_out: list[str]) -> Body:
-    """The hub's tools and what is said of them, as far as it was given; functions of namespaces are noted in `names`.
+    """The hub's tools and what is said of them, as far as it was given; their names are noted in `names`.
 
     Raises: BadRequest.
     """
@@ -45,6 +46,8 @@ def _functions(
     kind = tool.get("type")
     if kind == "function":
         return [_function(tool, namespace, place, names)]
+    if kind == "custom":
+        return [_freehand(tool, namespace, place, names)]
     if kind == "namespace" and not namespace and isinstance(tool.get("tools"), list):
         home = _name(tool, place)
         members = [member for member in tool["tools"] if isinstance(member, dict)]
@@ -64,6 +67,14 @@ def _function(tool: dict[str, Any], namespace: str, place: str, names: Names) ->
     return {"type": "function", "function": function}
 
 
+def _freehand(tool: dict[str, Any], namespace: str, place: str, names: Names) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": names.add(namespace, _name(tool, place), freehand=True)}
+    description = description_of(tool)
+    if description:
+        function["description"] = description
+    return {"type": "function", "function": {**function, "parameters": parameters()}}
+
+
 def _name(tool: dict[str, Any], place: str) -> str:
     name = tool.get("name")
     if not name or not isinstance(name, str):
@@ -80,7 +91,7 @@ def _choose(body: Body, choice: Any, left_out: list[str]) -> None:
     if not isinstance(choice, dict):
         raise wrong("tool_choice", "a string or an object")
     kind = choice.get("type")
-    if kind == "function":
+    if kind in ("function", "custom"):
         body["tool_choice"] = _one(body, choice)
     elif kind == "allowed_tools":
         _allow(body, choice)

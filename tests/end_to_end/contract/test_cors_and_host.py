@@ -19,6 +19,8 @@ HEADERS = (
     "X-Stainless-Package-Version,X-Stainless-Poll-Helper,X-Stainless-Retry-Count,X-Stainless-Runtime,"
     "X-Stainless-Runtime-Version,X-Stainless-Timeout"
 )
+#: Beyond Ollama's list, for Anthropic's SDK in a page.
+ANTHROPICS = "X-Api-Key,Anthropic-Version,Anthropic-Beta,Anthropic-Dangerous-Direct-Browser-Access,X-Stainless-Helper"
 
 
 def cors(answer: Answer) -> dict[str, list[str]]:
@@ -96,7 +98,7 @@ def test_our_own_page_needs_no_headers(world: World) -> None:
 
 @pytest.mark.parametrize("path", ["/api/chat", "/v1/messages", "/api/nope", "/"])
 def test_a_preflight_lists_what_ollama_lists(world: World, path: str) -> None:
-    """C227: 204 with methods, headers and age, on unknown paths too."""
+    """C227: 204 with methods, headers and age, on unknown paths too; what Anthropic's SDK needs stands behind it."""
     answer = world.ask(
         "OPTIONS",
         path,
@@ -108,7 +110,7 @@ def test_a_preflight_lists_what_ollama_lists(world: World, path: str) -> None:
     assert cors(answer) == {
         "access-control-allow-origin": [LOCAL],
         "access-control-allow-methods": [METHODS],
-        "access-control-allow-headers": [HEADERS],
+        "access-control-allow-headers": [f"{HEADERS},{ANTHROPICS}"],
         "access-control-max-age": ["43200"],
         "vary": ["Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"],
     }

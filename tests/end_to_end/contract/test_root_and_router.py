@@ -111,6 +111,15 @@ def test_where_a_token_is_set_nothing_else_answers_without_it(guarded: World) ->
     assert not guarded.arrivals
 
 
+@pytest.mark.parametrize("before", ["/a-token", "//a-token", "///%61-token", "/a-token/"])
+def test_a_token_in_the_path_takes_the_same_slips(guarded: World, before: str) -> None:
+    """C17: a slash too many before or behind it; another word in its place is no token, however many slashes."""
+    assert guarded.get(f"{before}/api/tags").json["models"]
+    assert guarded.post(f"{before}/api/chat", POSTS["/api/chat"]).status == 200
+    assert guarded.get(f"{before}/").type == JSON
+    guarded.get(f"{before.replace('-token', '-wrong')}/api/tags").assert_error(401, begins="This proxy wants its token")
+
+
 @pytest.mark.parametrize(
     ("prefix", "fields"),
     [

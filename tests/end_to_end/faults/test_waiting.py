@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import openai
 import pytest
@@ -161,6 +162,29 @@ def test_a_rest_of_hours_tells_an_sdk_not_to_try(world: World, way: Way) -> None
     assert 32390 <= int(told.headers["retry-after"]) <= 32403
     assert told.headers["x-should-retry"] == "false"
     assert len(world.calls("cohere")) == 3
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_codex_is_told_to_stop_and_when_to_come_back(world: World, stream: bool) -> None:
+    """F14: it would sleep as long as Retry-After says; one type of error ends its turn. A rest of 40 s keeps the old.
+
+    `resets_at` is the moment of Retry-After by the proxy's own clock.
+    """
+    asked = {"model": COHERE, "input": "hi", "stream": stream}
+
+    def ask(rest_s: str) -> tuple[int, dict[str, Any], int]:
+        tire(world, COHERE, retry_after=rest_s)
+        got = world.send("/v1/responses", asked)
+        return got.status, got.json["error"], int(got.headers["retry-after"])
+
+    before = world.clock.wall()
+    status, error, wait_s = ask("32400")
+    assert (status, error["type"], error["code"]) == (429, "usage_limit_reached", "rate_limit_exceeded")
+    assert before <= error["resets_at"] - wait_s <= world.clock.wall() + 1
+    world.fresh()
+    status, error, _ = ask("40")
+    assert (status, error["type"]) == (429, "rate_limit_error")
+    assert "resets_at" not in error
 
 
 def test_an_sdk_makes_one_call_and_no_more(world: World) -> None:

@@ -6,7 +6,6 @@ Each prompt is several requests; each program is given a home of its own, and a 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 
 from ollama_proxy.simulator import Say, SimulatorThread
 from tests.support.judged import CHAT, GEMINI, every_provider
-from tests.support.rooms import room, run
+from tests.support.rooms import node, room, run
 from tests.support.running import RunningProxy
 
 pytestmark = pytest.mark.judges
@@ -72,9 +71,7 @@ def claude(proxy: RunningProxy, work: Path, model: str, prompt: str) -> tuple[in
 def copilot(proxy: RunningProxy, work: Path, model: str, prompt: str) -> tuple[int, str]:
     program = binary("agents", ".bin/copilot")
     env = {"COPILOT_OFFLINE": "true", "COPILOT_PROVIDER_BASE_URL": f"{proxy.url}/v1", "COPILOT_MODEL": model}
-    ended = run(
-        [_node(), program, "-p", prompt, "--allow-all-tools"], work, {"XDG_STATE_HOME": str(work.parent), **env}
-    )
+    ended = run([node(), program, "-p", prompt, "--allow-all-tools"], work, {"XDG_STATE_HOME": str(work.parent), **env})
     return ended.returncode, ended.stdout
 
 
@@ -94,14 +91,8 @@ def cn(proxy: RunningProxy, work: Path, model: str, prompt: str) -> tuple[int, s
     entry = {"name": "m", "provider": "ollama", "model": model, "apiBase": f"{proxy.url}/", "apiKey": "any"}
     settings = {"name": "judge", "version": "1.0.0", "schema": "v1", "models": [{**entry, "roles": ["chat"]}]}
     (work.parent / "config.yaml").write_text(json.dumps(settings))
-    ended = run([_node(), program, "-p", prompt, "--config", work.parent / "config.yaml"], work, {})
+    ended = run([node(), program, "-p", prompt, "--config", work.parent / "config.yaml"], work, {})
     return ended.returncode, ended.stdout
-
-
-def _node() -> str:
-    found = shutil.which("node")
-    assert found is not None
-    return found
 
 
 def call_once(tool: str, arguments: dict[str, Any]) -> Any:
@@ -125,6 +116,18 @@ def test_codex_runs_a_command(proxy: RunningProxy, simulator: SimulatorThread, w
     assert SECRET in printed.split("It says:")[-1]
 
 
+def test_codex_patches_a_file(simulator: SimulatorThread, work: Path, tmp_path: Path) -> None:
+    """C208: for a model that it knows by name it brings its tool for patches, which is called with free text."""
+    (tmp_path / "ollama-proxy.toml").write_text(f'[aliases]\n"gpt-5.5" = "{GEMINI}"\n')
+    patch = f"*** Begin Patch\n*** Update File: note.txt\n@@\n-{SECRET}\n+the cat is asleep\n*** End Patch\n"
+    simulator.on("google", call_once("apply_patch", {"input": patch}))
+    with RunningProxy(simulator.env({"google": ["one"]}), tmp_path) as proxy:
+        code, printed = codex(proxy, work, "gpt-5.5", "Change the note, please")
+    assert code == 0, printed
+    assert (work / "note.txt").read_text() == "the cat is asleep\n"
+    assert "It says:" in printed
+
+
 @every_provider
 def test_claude_code_reads_a_file(proxy: RunningProxy, simulator: SimulatorThread, work: Path, provider: str) -> None:
     """Its greeting, a call of Read, the result, the answer."""
@@ -134,13 +137,14 @@ def test_claude_code_reads_a_file(proxy: RunningProxy, simulator: SimulatorThrea
     assert SECRET in printed.split("It says:")[-1]
 
 
-# Continue's command starts its text anew at each chunk with usage, which Gemini puts on all of them: not with google.
 @pytest.mark.parametrize(
     ("program", "tool", "argument", "provider"),
     [
         (copilot, "view", "path", "google"),
         (opencode, "read", "filePath", "google"),
         (cn, "Read", "filepath", "cohere"),
+        (cn, "Read", "filepath", "google"),
+        (cn, "Read", "filepath", "openrouter"),
     ],
 )
 def test_others_read_a_file(
@@ -172,17 +176,17 @@ def test_a_used_up_key_is_changed_unseen(
     assert (code, "Hello from the other key." in printed) == (0, True), printed
 
 
-# Codex sleeps as long as `retry-after` says, be it a day; OpenCode and Continue try for ever, whatever they are told.
-@pytest.mark.parametrize("program", [claude, copilot])
+# OpenCode and Continue try for ever, whatever they are told.
+@pytest.mark.parametrize(("program", "word"), [(claude, "key"), (copilot, "key"), (codex, "again at")])
 def test_a_used_up_day_is_not_hammered(
-    proxy: RunningProxy, simulator: SimulatorThread, work: Path, program: Any
+    proxy: RunningProxy, simulator: SimulatorThread, work: Path, program: Any, word: str
 ) -> None:
-    """Told that waiting is useless, the program stops: each key has been asked once, and its user reads why."""
+    """F14: told that waiting is useless, it stops: each key was asked once, and its user reads why or until when."""
     proxy.forget()
     simulator.play("google", "429-day", times=None)
     code, printed = program(proxy, work, GEMINI, "Say hello")
     asked = simulator.calls("google", path="/chat/completions")
     proxy.forget()
     assert code != 0
-    assert "key" in printed
+    assert word in printed
     assert len(asked) == 2, printed

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 
 import pytest
 
 from ollama_proxy.simulator import SimulatorThread
 from tests.support.judged import CHAT
-from tests.support.rooms import PLANS, room, run
+from tests.support.rooms import PLANS, node, room, run
 from tests.support.running import RunningProxy
 
 pytestmark = pytest.mark.judges
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.judges
 SCRIPTS = {
     ("sdk", "ollama"): 13,
     ("sdk", "openai"): 22,
-    ("sdk", "anthropic"): 18,
+    ("sdk", "anthropic"): 19,
     ("sdk", "langchain"): 17,
     ("sdk", "ai-sdk-ollama"): 22,
     ("ai6", "ollama-ai-provider-v2"): 23,
@@ -35,9 +34,7 @@ def test_package(proxy: RunningProxy, simulator: SimulatorThread, name: str, scr
     """Every check of the script passes, none is skipped."""
     here = room(name)
     proxy.forget()
-    node = shutil.which("node")
-    assert node is not None
-    command = [node, "--test-reporter=tap", f"{script}.mjs"]
+    command = [node(), "--test-reporter=tap", f"{script}.mjs"]
     ended = run(command, here, {"PROXY_URL": proxy.url, "MODELS": json.dumps(CHAT)})
     proxy.forget()
     found = re.findall(r"^# (pass|fail|skipped) (\d+)$", ended.stdout, re.MULTILINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -96,11 +97,16 @@ def test_a_call_within_a_namespace_has_a_name_that_providers_take() -> None:
     assert turn["tool_calls"][0]["function"]["name"] == "mcp__maps__f"
 
 
-def test_a_free_hand_call_of_another_session_is_a_function_call() -> None:
+def test_a_call_with_free_text_goes_back_as_a_function_call() -> None:
+    """C208: whatever its text holds; so does the name of its namespace."""
     call = {"type": "custom_tool_call", "call_id": "c1", "name": "patch", "input": "*** Begin"}
     turn, answer = ask_responses([call, {**OUTPUT, "type": "custom_tool_call_output"}])
     assert turn["tool_calls"][0]["function"] == {"name": "patch", "arguments": '{"input":"*** Begin"}'}
     assert answer == HUB_OUTPUT
+    (turn,) = ask_responses([{**call, "namespace": "files", "input": '"\\n\u2028서울'}])
+    (function,) = [called["function"] for called in turn["tool_calls"]]
+    assert function["name"] == "files__patch"
+    assert json.loads(function["arguments"]) == {"input": '"\\n\u2028서울'}
 
 
 @pytest.mark.parametrize(

@@ -21,3 +21,11 @@ def test_a_name_finds_its_way_home() -> None:
     names = Names()
     assert names.home(names.add("mcp__maps__", "find.place")) == ("mcp__maps__", "find.place")
     assert names.home("unheard_of") == ("", "unheard_of")
+
+
+def test_who_takes_free_text_is_known_by_its_name_in_the_hub() -> None:
+    """C208: a function of the same name in another namespace is not meant."""
+    names = Names()
+    names.add("a", "patch")
+    assert names.is_freehand(names.add("", "patch", freehand=True))
+    assert not names.is_freehand("a__patch")

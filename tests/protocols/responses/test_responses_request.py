@@ -100,11 +100,24 @@ def test_functions_are_passed_on() -> None:
 
 
 def test_members_of_a_namespace_carry_its_name() -> None:
-    members = [TOOL, {"type": "custom", "name": "patch"}]
+    members = [TOOL, {"type": "custom", "name": "patch"}, {"type": "web_search"}]
     call, left_out = responses_call(tools=[{"type": "namespace", "name": "maps", "description": "d", "tools": members}])
-    (tool,) = call.body["tools"]
-    assert tool["function"]["name"] == "maps__f"
-    assert left_out == ["tools.custom"]
+    assert [tool["function"]["name"] for tool in call.body["tools"]] == ["maps__f", "maps__patch"]
+    assert left_out == ["tools.web_search"]
+
+
+def test_a_tool_for_free_text_is_a_function_of_one_text() -> None:
+    """C208: it may be the one to choose, and one of those that are allowed."""
+    patch = {"type": "custom", "name": "patch", "description": "Changes files.", "format": {"type": "text"}}
+    call, left_out = responses_call(tools=[TOOL, patch], tool_choice={"type": "custom", "name": "patch"})
+    told = call.body["tools"][1]["function"]
+    assert (told["name"], told["description"]) == ("patch", "Changes files.")
+    assert (list(told["parameters"]["properties"]), told["parameters"]["required"]) == (["input"], ["input"])
+    assert told["parameters"]["properties"]["input"]["type"] == "string"
+    assert call.body["tool_choice"] == {"type": "function", "function": {"name": "patch"}}
+    assert left_out == []
+    allowed = {"type": "allowed_tools", "mode": "required", "tools": [{"type": "custom", "name": "patch"}]}
+    assert hub(tools=[TOOL, patch], tool_choice=allowed)["tools"] == call.body["tools"][1:]
 
 
 def test_tools_of_openais_servers_are_left_out_and_named() -> None:

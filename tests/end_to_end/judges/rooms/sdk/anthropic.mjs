@@ -82,3 +82,20 @@ test("an error inside a stream throws", async () => {
   const stream = client.messages.stream({ model: `${MODEL}!slow!error-mid`, max_tokens: 50, messages: ask("Hi") });
   await assert.rejects(stream.finalMessage(), Anthropic.APIError);
 });
+
+test("a browser lets a page send all that the SDK sends", async () => {
+  let sent;
+  const spy = (url, init) => ((sent = init.headers), fetch(url, init));
+  const page = client.withOptions({ fetch: spy, dangerouslyAllowBrowser: true });
+  const request = { model: MODEL, max_tokens: 5, messages: ask("Hi"), betas: ["context-1m-2025-08-07"] };
+  await page.beta.messages.create(request);
+  const preflight = await fetch(`${process.env.PROXY_URL}/v1/messages`, {
+    method: "OPTIONS",
+    headers: { origin: "http://localhost:3000", "access-control-request-method": "POST" },
+  });
+  assert.equal(preflight.status, 204);
+  const allowed = preflight.headers.get("access-control-allow-headers").toLowerCase().split(",");
+  const names = [...new Headers(sent).keys()];
+  assert.ok(names.includes("anthropic-dangerous-direct-browser-access"));
+  assert.deepEqual(names.filter((name) => !allowed.includes(name)), []);
+});
