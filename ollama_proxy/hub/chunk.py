@@ -40,7 +40,6 @@ class Delta(msgspec.Struct, gc=False):
     extra_content: Any = None
     images: Any = None
     audio: Any = None
-    role: Any = None
 
 
 class Choice(msgspec.Struct, gc=False):

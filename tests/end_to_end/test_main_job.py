@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
 
 import ollama
 import openai
@@ -95,26 +94,6 @@ def test_async_ollama_client_streams(proxy: RunningProxy, model: str) -> None:
 
     answers = asyncio.run(scene())
     assert all(f"number {number}" in answer for number, answer in enumerate(answers))
-
-
-@ALL
-def test_a_message_that_the_openai_client_put_together_may_be_sent_back(
-    openai_client: openai.OpenAI, simulator: SimulatorThread, model: str
-) -> None:
-    """C185 C190 C240: its role is one word however often a provider says it, and counts come once, at the end."""
-    talk: list[Any] = [{"role": "user", "content": "Say Paris, please"}]
-    wish: Any = {"include_usage": True}
-    with openai_client.chat.completions.stream(model=model, messages=talk, stream_options=wish) as stream:
-        chunks = [event.chunk for event in stream if event.type == "chunk"]
-        message = stream.get_final_completion().choices[0].message
-    assert message.role == "assistant"
-    roles = [chunk.choices[0].delta.role for chunk in chunks if chunk.choices]
-    assert (roles[0], any(roles[1:])) == ("assistant", False)
-    assert [place for place, chunk in enumerate(chunks) if chunk.usage] == [len(chunks) - 1]
-    talk += [message.to_dict(), {"role": "user", "content": "Again, please"}]
-    assert openai_client.chat.completions.create(model=model, messages=talk).choices[0].message.content
-    sent = simulator.calls(model.partition(":")[0], operation="chat")[-1].body["messages"]
-    assert [one["role"] for one in sent] == ["user", "assistant", "user"]
 
 
 @ALL

@@ -26,19 +26,18 @@ _NEEDS_TOOLS = frozenset({Capability.TOOLS})
 class ChatFace:
     """Chat completions for one request; implements `types.Face`."""
 
-    __slots__ = ("_counts_wanted", "_may_be_silent", "_rnd")
+    __slots__ = ("_may_be_silent", "_rnd")
 
     stream_type = b"text/event-stream"
     answer_type = b"application/json"
 
-    def __init__(self, rnd: Callable[[], float], *, may_be_silent: bool = False, counts_wanted: bool = False) -> None:
+    def __init__(self, rnd: Callable[[], float], *, may_be_silent: bool = False) -> None:
         self._rnd = rnd
-        self._counts_wanted = counts_wanted
         self._may_be_silent = may_be_silent
 
     def open_stream(self) -> Stream:
         """A fresh pass-through stream."""
-        return ChatStream(self._rnd, may_be_silent=self._may_be_silent, counts_wanted=self._counts_wanted)
+        return ChatStream(self._rnd, may_be_silent=self._may_be_silent)
 
     def render_answer(self, reply: bytes) -> bytes:
         """The upstream's answer, mended only where OpenAI's schema is broken; see `pass_answer`."""
@@ -66,11 +65,7 @@ def parse_chat(body: bytes, headers: Mapping[bytes, bytes], clock: Clock) -> Cal
         operation=Operation.CHAT,
         model=model,
         body=fields,
-        face=ChatFace(
-            clock.rnd,
-            may_be_silent=not is_empty(fields.get("stop")),
-            counts_wanted=_wants_counts(fields.get("stream_options")),
-        ),
+        face=ChatFace(clock.rnd, may_be_silent=not is_empty(fields.get("stop"))),
         stream=bool(stream),
         needs=_NO_NEEDS if is_empty(fields.get("tools")) else _NEEDS_TOOLS,
         sdk_retry=is_sdk_retry(headers),
@@ -84,8 +79,3 @@ def _check_messages(messages: Any) -> None:
         raise BadRequest("[] is too short - 'messages'", param="messages")
     if not is_list(messages):
         raise BadRequest("'messages' must be a list", param="messages")
-
-
-def _wants_counts(stream_options: Any) -> bool:
-    """Whether counts were asked for with every chunk, which some servers offer (vLLM docs, read 2026-11)."""
-    return stream_options is not None and b'"continuous_usage_stats"' in memoryview(stream_options).tobytes()

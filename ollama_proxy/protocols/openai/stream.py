@@ -18,7 +18,6 @@ from ollama_proxy.hub.convert import DONE, to_plain
 from ollama_proxy.hub.finish import TELL_WHY, check_said
 from ollama_proxy.hub.intake import Intake, data_of
 from ollama_proxy.protocols.openai.errors import error_body
-from ollama_proxy.protocols.openai.once import Once
 from ollama_proxy.protocols.openai.repair import CallRepair, flatten_content, repair_reason
 
 __all__ = ["HEARTBEAT", "ChatStream", "event"]
@@ -39,7 +38,6 @@ class ChatStream:
         "_finish",
         "_intake",
         "_may_be_silent",
-        "_once",
         "_repairs",
         "_rnd",
         "_unsent",
@@ -49,12 +47,11 @@ class ChatStream:
         "usage",
     )
 
-    def __init__(self, rnd: Callable[[], float], *, may_be_silent: bool = False, counts_wanted: bool = False) -> None:
-        """may_be_silent: see `finish.check_said`. counts_wanted: see `Once`."""
+    def __init__(self, rnd: Callable[[], float], *, may_be_silent: bool = False) -> None:
+        """may_be_silent: see `finish.check_said`."""
         self._rnd = rnd
         self._may_be_silent = may_be_silent
         self._intake = Intake()
-        self._once = Once(counts_wanted=counts_wanted)
         self._repairs: dict[int, CallRepair] = {}  # one for each choice that made calls
         self._finish: str | None = None  # the last finish_reason that came
         self.over = False  # [DONE] came
@@ -144,13 +141,11 @@ class ChatStream:
                 and type(delta.content) is str
                 and not (choice.finish_reason or delta.tool_calls or delta.function_call or choice.error)
             ):
+                if chunk.usage is not None:
+                    self._take_usage(chunk.usage)
                 self.progress += 1
                 self.committed = True
-                if chunk.usage is None and delta.role is None:
-                    return frame
-                self._take_usage(chunk.usage)
-                tidied = self._once.tidied(payload, chunk)
-                return frame if tidied is None else event(tidied)
+                return frame
         return self._pass_carefully(frame, payload, chunk, rewrite=False)
 
     def _pass_odd(self, frame: bytes, payload: bytes) -> bytes:
@@ -170,9 +165,6 @@ class ChatStream:
         if any(says_something(delta) for delta in deltas):
             self.progress += 1
             self.committed = True
-        tidied = None if rewrite else self._once.tidied(payload, chunk)
-        if tidied is not None:
-            frame, payload = event(tidied), tidied
         if rewrite or any(choice.finish_reason for choice in choices) or any(_may_be_broken(delta) for delta in deltas):
             return self._rewrite(frame, payload, rewrite=rewrite)
         return frame

@@ -18,6 +18,7 @@ _JUDGE = "test_openai_face.py::test_what_ollama_would_refuse_is_the_providers_to
 SET_ASIDE: dict[int, tuple[str, str]] = {
     180: ("id, object, model and fingerprint of a whole answer are the provider's, not made up here", _WHOLE),
     181: ("content and reasoning reach the client as the provider sends them, null included", _WHOLE),
+    185: ("roles and contents of frames are the provider's", _FRAMES),
     186: ("whether the reason has a frame of its own is the provider's choice", _FRAMES),
     187: ("ids and times of frames are the provider's", _FRAMES),
     188: (
@@ -56,7 +57,6 @@ DECIDED: dict[int, str] = {
     178: "slashes in ids are taken, raw and escaped",
     179: "`code` is `model_not_found` instead of null",
     182: "`index` only where OpenAI has it: on the deltas of a stream",
-    185: "the role once, with a choice's first delta; what holds content is the provider's",
     191: "for answers that are empty for a reason; any other empty answer is asked for again, then an error",
     200: "429 has OpenAI's own type `rate_limit_error`; a provider's 500 is 502, since it is not ours",
     201: "Ollama loses the error's text; here it is told",
