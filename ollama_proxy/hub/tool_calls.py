@@ -14,6 +14,7 @@ import msgspec
 from ollama_proxy.errors import UpstreamJunk
 from ollama_proxy.hub.calls import ToolCall
 from ollama_proxy.hub.ids import make_call_id
+from ollama_proxy.hub.loose import mend_surrogates
 
 __all__ = ["ToldCall", "told_calls"]
 
@@ -68,8 +69,8 @@ def _arguments(text: str) -> bytes | None:
 
 def _lenient(text: str) -> Any:
     try:
-        value = _LENIENT.decode(text)
-        msgspec.json.encode(value)
+        value = _LENIENT.decode(mend_surrogates(text.encode("utf-8", "replace")).decode())
+        json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError):
         return None
     return value

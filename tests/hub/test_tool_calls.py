@@ -25,6 +25,7 @@ def arguments(text: str) -> bytes:
         ('{"n":12345678901234567890123}', b'{"n":12345678901234567890123}'),
         ('"{\\"a\\":1}"', b'{"a":1}'),
         ('{"a":"line\nbreak"}', b'{"a":"line\\nbreak"}'),
+        (r'{"a":"half \ud83d a pair"}', '{"a":"half \ufffd a pair"}'.encode()),
     ],
 )
 def test_arguments_become_a_compact_object(text: str, told: bytes) -> None:
@@ -32,8 +33,9 @@ def test_arguments_become_a_compact_object(text: str, told: bytes) -> None:
     assert arguments(text) == told
 
 
-@pytest.mark.parametrize("text", ['{"a":', "[1]", "1", "yes"])
+@pytest.mark.parametrize("text", ['{"a":', "[1]", "1", "yes", "NaN", '{"a":NaN}', '{"a":1e999}', '{"a":-Infinity}'])
 def test_arguments_that_are_no_object_are_junk(text: str) -> None:
+    """C119: NaN and infinity are no JSON either."""
     with pytest.raises(UpstreamJunk, match='"f"'):
         arguments(text)
 
