@@ -50,3 +50,9 @@ def test_ids_are_made_where_they_are_missing_or_used() -> None:
     assert told[0].id == "1"
     assert len({call.id for call in told}) == 3
     assert all(re.fullmatch("call_[a-z0-9]{8}", call.id) for call in told[1:])
+
+
+def test_chance_that_repeats_itself_makes_different_ids_all_the_same() -> None:
+    """It was a loop without end."""
+    calls = [ToolCall("", "f", "") for _ in range(50)]
+    assert len({call.id for call in told_calls(calls, None, lambda: 0.0)}) == 50
