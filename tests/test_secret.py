@@ -112,7 +112,7 @@ def test_what_was_learnt_later_is_masked_in_pieces_too() -> None:
 
 
 def test_the_log_has_no_piece_of_a_key() -> None:
-    """P9, F90: whoever wrote it there."""
+    """P9, F90, B81: whoever wrote it there."""
     rest, sink = secret("AIzaSy", 4), io.StringIO()
     listener = setup_logging("INFO", Scrubber(["AIzaSy" + rest]), sink)
     logging.getLogger("ollama_proxy.test").warning("the provider said: key ending in %s", rest[-8:])
@@ -146,7 +146,7 @@ def assert_clean(text: str) -> None:
 @every_way
 @pytest.mark.parametrize("status", [400, 401, 402, 429, 500])
 def test_no_answer_holds_a_piece_of_a_key(world: World, way: Way, status: int) -> None:
-    """F90, P9: the provider's words reach the client, the piece in them does not."""
+    """F90, P9, B81: the provider's words reach the client, the piece in them does not."""
     for where, piece in PIECES.items():
         world.fresh()
         world.clock.luck = 0.0
