@@ -213,7 +213,7 @@ def test_ollama_is_told_of_a_picture_that_nobody_can_see(
     """C240: the provider knows best whether it can; its refusal comes at once, in its own words."""
     messages = [{"role": "user", "content": "?", "images": [PICTURE]}]
     if provider in BLIND:
-        with pytest.raises(ollama.ResponseError, match="(?i)image") as caught:
+        with pytest.raises(ollama.ResponseError, match=r"(?i)image") as caught:
             ollama_client.chat(talking(provider), messages)
         assert caught.value.status_code == 400
     else:
