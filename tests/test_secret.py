@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ollama_proxy.secret import Scrubber
-from ollama_proxy.simulator import Send, Status
+from ollama_proxy.simulator import Chunk, Header, Send, Sleep, Status
 from ollama_proxy.telemetry import setup_logging
 from tests.support.client_kinds import Way, every_way
 from tests.support.faulty_world import NO_WAITING, World, make_world
@@ -169,10 +169,12 @@ def test_a_piece_spelt_with_escapes_is_one_as_well(world: World) -> None:
 def test_an_error_inside_a_stream_holds_no_piece(world: World, name: str) -> None:
     """F90: after the first words too."""
     event = {"error": {"code": 500, "message": f"lost {PIECES['middle']}"}}
-    data = b'data: {"choices":[{"index":0,"delta":{"content":"Hello"}}]}\n\ndata: ' + json.dumps(event).encode()
-    world.sim.on("cohere", [Status(200), Send(data + b"\n\n")], times=None)
+    hello = Chunk(b'data: {"choices":[{"index":0,"delta":{"content":"Hello"}}]}\n\n')
+    lost = Chunk(b"data: " + json.dumps(event).encode() + b"\n\n")
+    world.sim.on("cohere", [Status(200), Header("content-type", "text/event-stream"), hello, Sleep(0.05), lost])
     told = world.ask(Way.find(name, stream=True), COHERE)
-    assert told.error
+    told.assert_broken(after="Hello")
+    assert "lost [key]" in told.error
     assert_clean(told.body.decode())
 
 

@@ -6,7 +6,6 @@ are still JSON text stay text. Everything else goes the long way, rule by rule.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -40,7 +39,7 @@ _DEFAULTS: dict[str, Any] = {
 _OURS = frozenset({"model", "stream"})
 _TOOL_FIELDS = ("tools", "tool_choice", "parallel_tool_calls")
 #: How long an answer may become, under the hub's two names for it.
-_OUTPUT = frozenset({"max_tokens", "max_completion_tokens"})
+_OUTPUT = ("max_tokens", "max_completion_tokens")
 _NAME = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 #: Names told to the client; more would be a flood, not news.
 _MOST_NAMES = 20
@@ -78,7 +77,7 @@ class Fields:
             return False
         if not (self._minded.isdisjoint(body) and look.isdisjoint(body)):
             return False
-        if most is not None and not _OUTPUT.isdisjoint(body) and _too_long(body, most):
+        if most is not None and _too_long(body, most):
             return False
         if not self.clamp:
             return True
@@ -296,7 +295,13 @@ def _within(body: Body, most: int, dropped: list[str]) -> Body:
 
 
 def _too_long(body: Body, most: int) -> list[str]:
-    return [name for name in _OUTPUT if name in body and _clamped(body[name], [-math.inf, most]) is not None]
+    found = []
+    for name in _OUTPUT:
+        if name in body:
+            wanted = plainly(body[name])
+            if type(wanted) in (int, float) and wanted > most:
+                found.append(name)
+    return found
 
 
 def _is_default(key: str, value: Any) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -73,6 +75,37 @@ def test_what_was_refused_rests_for_its_time_and_another_key_serves(
     assert (name, found, why) == (whose, state, cause)
     assert least <= left <= most
     assert rests_of(world, f"{provider}#2") == []
+
+
+def _next_day(now: datetime) -> datetime:
+    return (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _next_month(now: datetime) -> datetime:
+    return _next_day((now.replace(day=1) + timedelta(days=31)).replace(day=1)) - timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("provider", "shape", "end"),
+    [
+        ("openrouter", "429-day", _next_day),
+        ("qwen", "oauth-429-quota", _next_day),
+        ("cohere", "429-month", _next_month),
+    ],
+)
+@pytest.mark.parametrize("day", ["2026-02-28T23:10", "2026-12-31T00:20", "2027-07-15T12:00"])
+def test_a_day_ends_at_midnight_and_a_month_with_its_last_day(
+    world: World, provider: str, shape: str, end: Callable[[datetime], datetime], day: str
+) -> None:
+    """B29, B45, B62: by the world's clock, whatever the day; then the key serves again."""
+    now = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
+    world.clock.skew = now.timestamp() - world.clock.wall()
+    world.sim.play(provider, shape, key="one")
+    for _ in range(2):
+        world.ask(PLAIN, MODELS[provider]).assert_ok()
+    ((_, state, cause, left),) = rests_of(world, f"{provider}#1")
+    assert (state, cause) == ("exhausted", "daily")
+    assert abs(left - (end(now) - now).total_seconds()) < 5
 
 
 @pytest.mark.parametrize(
