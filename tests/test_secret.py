@@ -8,6 +8,7 @@ import logging
 import random
 import string
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from ollama_proxy.simulator import Chunk, Header, Send, Sleep, Status
 from ollama_proxy.telemetry import setup_logging
 from tests.support.client_kinds import Way, every_way
 from tests.support.faulty_world import NO_WAITING, World, make_world
+from tests.support.program import run_program
 
 _LETTERS = string.ascii_letters + string.digits
 #: What keys of a kind begin with, and what the rest is made of.
@@ -184,3 +186,15 @@ def test_what_is_shown_of_keys_holds_no_piece(world: World) -> None:
     world.ask(Way.find("openai", stream=False), COHERE)
     for path in ("/api/keys", "/metrics", "/api/status"):
         assert_clean(world.send(path).body.decode())
+
+
+@pytest.mark.parametrize("command", [("models",), ("keys", "test"), ("doctor",)], ids=" ".join)
+def test_no_command_prints_a_piece_of_a_key(world: World, tmp_path: Path, command: tuple[str, ...]) -> None:
+    """P9, F90: what a provider says of a list that it refuses is shown, the key in it is not."""
+    said = json.dumps({"message": f"no list for {KEY}, which ends in {KEY[-12:]}"})
+    world.sim.on("cohere", [Status(403), Send(said.encode())], times=None, operation="*")
+    env = {"COHERE_API_KEYS": KEY, "COHERE_BASE_URL": world.sim.base_url("cohere"), "DATA_DIR": str(tmp_path / "data")}
+    ended = run_program(tmp_path, *command, **env)
+    told = "".join((ended.stdout + ended.stderr).split())
+    assert "nolistfor[key],whichendsin[key]" in told
+    assert_clean(told)
