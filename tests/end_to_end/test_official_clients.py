@@ -248,7 +248,7 @@ def test_ollama_is_told_of_a_model_that_does_not_embed(
 
 @EVERY
 def test_openai_text_and_stream(world: World, openai_client: openai.OpenAI, provider: str) -> None:
-    """C180, C184, C190: whole and streamed the same words, with counts."""
+    """C184, C190: whole and streamed the same words, with counts."""
     create = openai_client.chat.completions.create
     whole = create(model=talking(provider), messages=asked())
     chunks = list(
@@ -291,7 +291,7 @@ def test_openai_tools(world: World, openai_client: openai.OpenAI, provider: str,
 
 @having(SEEING)
 def test_openai_vision(world: World, openai_client: openai.OpenAI, provider: str, model: str) -> None:
-    """C194: a picture inside the request."""
+    """A picture inside the request."""
     content = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": PNG}}]
     messages: Any = [{"role": "user", "content": content}]
     answer = openai_client.chat.completions.create(model=model, messages=messages)
@@ -301,7 +301,7 @@ def test_openai_vision(world: World, openai_client: openai.OpenAI, provider: str
 
 @having(THINKING)
 def test_openai_thinking(world: World, openai_client: openai.OpenAI, provider: str, model: str) -> None:
-    """C189, C197: an effort in OpenAI's words reaches every provider; thoughts come under the provider's name."""
+    """An effort in OpenAI's words reaches every provider; thoughts come under the provider's name."""
     answer = openai_client.chat.completions.create(model=model, messages=asked(), reasoning_effort="high")
     assert QUESTION in str(answer.choices[0].message.content)
     assert sent(world, provider)
@@ -311,7 +311,7 @@ def test_openai_thinking(world: World, openai_client: openai.OpenAI, provider: s
 def test_openai_is_served_where_a_model_does_not_think(
     world: World, openai_client: openai.OpenAI, provider: str
 ) -> None:
-    """C197: agents send an effort to every model; where it means nothing it is left out."""
+    """Agents send an effort to every model; where it means nothing it is left out."""
     answer = openai_client.chat.completions.create(model=talking(provider), messages=asked(), reasoning_effort="low")
     assert QUESTION in str(answer.choices[0].message.content)
     assert sent(world, provider)
