@@ -143,7 +143,8 @@ async def _models(proxy: Proxy, console: Console, only: str | None) -> int:
         proxy.lasting.documents.close()
         await proxy.lasting.close()
     for name, said in wrong.items():
-        print(f"{name}: {said}", file=sys.stderr)  # noqa: T201 — a command's own words
+        told = proxy.lasting.scrubber.scrub_text(said)
+        print(f"{name}: {told}", file=sys.stderr)  # noqa: T201 — a command's own words
     for model in sorted(proxy.lasting.catalog.all(), key=lambda m: m.name):
         if only is None or model.provider == only.lower():
             console.print(model.name, markup=False, highlight=False, soft_wrap=True)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ollama_proxy.catalog.catalog import Book, Catalog, digest
+from ollama_proxy.catalog.catalog import Book, Catalog
 
-__all__ = ["Book", "Catalog", "digest"]
+__all__ = ["Book", "Catalog"]

@@ -7,14 +7,13 @@ lists flicker and names live on in clients' settings; then its successor, if one
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ollama_proxy.types import Capability, Model
 
-__all__ = ["Book", "Catalog", "digest"]
+__all__ = ["Book", "Catalog"]
 
 #: How long a model that left its list is still found.
 GRACE_S = 7 * 86400.0
@@ -182,11 +181,6 @@ class Catalog:
         return self._dated(entry) if entry is not None else model.created or _UNDATED
 
     @staticmethod
-    def digest(model: Model, name: str | None = None) -> str:
-        """See `digest` below."""
-        return digest(model, name)
-
-    @staticmethod
     def _dated(entry: _Entry) -> int:
         was_listed = entry.model.listed or entry.gone
         return entry.model.created or (entry.seen if was_listed else 0) or _UNDATED
@@ -231,15 +225,6 @@ class Catalog:
                 shelf.index()
                 self._sorted = None
                 self.on_change()
-
-
-def digest(model: Model, name: str | None = None) -> str:
-    """64 hex digits that stand for a model: one value for one name and one set of capabilities, on every machine.
-
-    name: the name under which it is listed, where that is not its own (an alias).
-    """
-    abilities = ",".join(sorted(capability.value for capability in model.capabilities))
-    return hashlib.sha256(f"{name or model.name}\n{abilities}".encode("utf-8", "replace")).hexdigest()
 
 
 def _plain(entry: _Entry) -> dict[str, Any]:

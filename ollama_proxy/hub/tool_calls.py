@@ -14,12 +14,16 @@ import msgspec
 from ollama_proxy.errors import UpstreamJunk
 from ollama_proxy.hub.calls import ToolCall
 from ollama_proxy.hub.ids import make_call_id
+from ollama_proxy.hub.loose import mend_surrogates
 
 __all__ = ["ToldCall", "told_calls"]
 
 _decode = msgspec.json.Decoder().decode
 #: Models write raw line breaks into strings; that is all that may be wrong.
 _LENIENT = json.JSONDecoder(strict=False)
+
+#: From one chance to another that was not there yet: chance may say the same twice.
+_STEP = 0.6180339887
 
 
 class ToldCall(NamedTuple):
@@ -44,9 +48,10 @@ def told_calls(calls: list[ToolCall], finish: str | None, rnd: Callable[[], floa
             if finish == "length":
                 continue
             raise UpstreamJunk(f'the model returned invalid tool call arguments for "{call.name}"')
-        call_id = call.id
+        call_id = call.id if call.id not in used else ""
+        chance = rnd() if not call_id else 0.0
         while not call_id or call_id in used:
-            call_id = make_call_id(rnd())
+            call_id, chance = make_call_id(chance), (chance + _STEP) % 1
         used.add(call_id)
         told.append(ToldCall(call_id, call.name, arguments))
     return told
@@ -68,8 +73,8 @@ def _arguments(text: str) -> bytes | None:
 
 def _lenient(text: str) -> Any:
     try:
-        value = _LENIENT.decode(text)
-        msgspec.json.encode(value)
+        value = _LENIENT.decode(mend_surrogates(text.encode("utf-8", "replace")).decode())
+        json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError):
         return None
     return value

@@ -38,7 +38,7 @@ class Prepared(msgspec.Struct, frozen=True, gc=False):
     """A request as one provider takes it.
 
     path: joined to `base_url`. headers: besides the key's own.
-    dropped: names of fields that the provider does not take, fit to stand in a header.
+    dropped: names of fields that the provider does not take, or not as they were, fit to stand in a header.
     names, ids: function names and call ids as sent -> as the client knows them, where they differ; an answer that
     names a function by the new name means the client's.
     stream: what was asked for. True although the caller said False where a provider can only stream: the answer is
@@ -123,7 +123,7 @@ class Provider:
                 draft = rules.adapt_chat(model_id, body, model, stream=stream)
             else:
                 path, fields = self._paths.get(operation.value, ""), rules.others[operation]
-                draft = rules.adapt_other(fields, body, stream=stream)
+                draft = rules.adapt_other(fields, body, model, stream=stream)
         except RecursionError:
             raise BadRequest("The request is nested too deeply.") from None
         if not path:

@@ -38,6 +38,8 @@ _DEFAULTS: dict[str, Any] = {
 #: Written by the provider itself.
 _OURS = frozenset({"model", "stream"})
 _TOOL_FIELDS = ("tools", "tool_choice", "parallel_tool_calls")
+#: How long an answer may become, under the hub's two names for it.
+_OUTPUT = ("max_tokens", "max_completion_tokens")
 _NAME = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 #: Names told to the client; more would be a flood, not news.
 _MOST_NAMES = 20
@@ -69,19 +71,23 @@ class Fields:
         self._minded = frozenset(minded | self.drop)
         self._unminded = None if self.send is None else (self.send - minded) | self.quiet | _OURS
 
-    def is_plain(self, body: Body, look: frozenset[str]) -> bool:
-        """No field needs a change or a look; those in `quiet` still have to go."""
+    def is_plain(self, body: Body, look: frozenset[str], most: int | None) -> bool:
+        """No field needs a change or a look; those in `quiet` still have to go. most: tokens the model can answer."""
         if self._unminded is not None and not body.keys() <= self._unminded:
             return False
         if not (self._minded.isdisjoint(body) and look.isdisjoint(body)):
+            return False
+        if most is not None and _too_long(body, most):
             return False
         if not self.clamp:
             return True
         return all(name not in body or _clamped(body[name], bounds) is None for name, bounds in self.clamp.items())
 
-    def adapt(self, body: Body, keep: Iterable[str], dropped: list[str]) -> Body:
+    def adapt(self, body: Body, keep: Iterable[str], dropped: list[str], most: int | None) -> Body:
         """The fields that go, under their names there; `keep` are seen to by somebody else."""
         out: Body = {}
+        if most is not None:
+            body = _within(body, most, dropped)
         for key, value in body.items():
             name = self.rename.get(key, key)
             if key in _OURS:
@@ -145,7 +151,7 @@ class Rules:
         """The request as it is to go, without model and stream; None where it goes as it came."""
         look = self._look if stream else self._look_still
         if (
-            self.chat.is_plain(body, look)
+            self.chat.is_plain(body, look, None if model is None else model.max_output)
             and (stream or not self.reasoning.minds_streaming)
             and self.messages.is_plain(body.get("messages"))
         ):
@@ -154,7 +160,7 @@ class Rules:
 
     def _adapt_chat(self, model_id: str, body: Body, model: Model | None, *, stream: bool) -> Draft:
         dropped: list[str] = []
-        out = self.chat.adapt(body, self._keep, dropped)
+        out = self.chat.adapt(body, self._keep, dropped, None if model is None else model.max_output)
         names = Names(self.tools.names)
         self._adapt_tools(out, dropped, names)
         out.pop("think", None)
@@ -190,12 +196,13 @@ class Rules:
             out["messages"] = fitting
         return ids
 
-    def adapt_other(self, fields: Fields, body: Body, *, stream: bool) -> Draft | None:
+    def adapt_other(self, fields: Fields, body: Body, model: Model | None, *, stream: bool) -> Draft | None:
         """The same for requests without a conversation."""
-        if fields.is_plain(body, frozenset() if stream else frozenset({"stream_options"})):
+        most = None if model is None else model.max_output
+        if fields.is_plain(body, frozenset() if stream else frozenset({"stream_options"}), most):
             return None
         dropped: list[str] = []
-        out = fields.adapt(body, (), dropped)
+        out = fields.adapt(body, (), dropped, most)
         if not stream:
             out.pop("stream_options", None)
         return Draft(out, _nameable(dropped), {}, {}, stream)
@@ -275,6 +282,26 @@ def _clamped(value: Any, bounds: list[float]) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or low <= value <= high:
         return None
     return min(max(value, low), high)
+
+
+def _within(body: Body, most: int, dropped: list[str]) -> Body:
+    """The request with no longer answer than the model can give: providers refuse a larger number (400 or 422).
+
+    Clients set it without knowing the model; many send the same number to all of them.
+    """
+    names = _too_long(body, most)
+    dropped += names
+    return {**body, **dict.fromkeys(names, most)} if names else body
+
+
+def _too_long(body: Body, most: int) -> list[str]:
+    found = []
+    for name in _OUTPUT:
+        if name in body:
+            wanted = plainly(body[name])
+            if type(wanted) in (int, float) and wanted > most:
+                found.append(name)
+    return found
 
 
 def _is_default(key: str, value: Any) -> bool:

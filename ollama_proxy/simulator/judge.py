@@ -177,7 +177,7 @@ class Judge:
             assert fault is not None
             assert fault.shape is not None
             return self._recorded(provider, ask, "missing", fault.shape)
-        refusal = provider.check(ask)
+        refusal = provider.check(ask) or provider.asks_too_much(ask)
         if refusal is not None:
             return _sent(refusal)
         if wished:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 import tracemalloc
-from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from ollama_proxy.catalog import Catalog, digest
+from ollama_proxy.catalog import Catalog
 from ollama_proxy.types import Capability, Model
 
 NOW = 1790000000.0
@@ -223,26 +219,6 @@ def test_models_without_any_date_have_a_fixed_one() -> None:
     dates = {catalog.modified_at(catalog.all()[0]), catalog.modified_at(Model("p", "zzz", listed=False))}
     assert len(dates) == 1
     assert dates.pop() < NOW
-
-
-def test_a_digest_is_64_hex_digits() -> None:
-    """C39: the CLI cuts it to twelve and crashes on shorter ones."""
-    assert re.fullmatch(r"[0-9a-f]{64}", digest(Model("p", "a")))
-
-
-@settings(deadline=None)
-@given(names=st.sets(st.text(max_size=20), min_size=2, max_size=6))
-def test_every_name_has_its_own_digest(names: set[str]) -> None:
-    """C39: any two models differ, whatever their names are."""
-    assert len({digest(Model("p", name)) for name in names}) == len(names)
-
-
-def test_a_digest_changes_with_what_the_model_can_do_and_with_nothing_else() -> None:
-    """Clients keep what they know of a model by its digest."""
-    model = Model("p", "a", frozenset({Capability.COMPLETION, Capability.TOOLS}))
-    assert digest(model) == digest(replace(model, context=5, created=7, title="A", listed=False))
-    assert digest(model) != digest(replace(model, capabilities=frozenset({Capability.COMPLETION})))
-    assert digest(model, "alias") != digest(model) == Catalog.digest(model)
 
 
 # --- the copy on disk -------------------------------------------------------------------------------------------------

@@ -219,7 +219,7 @@ def test_every_dependency_has_its_reason(page: Path) -> None:
     assert all(told.values())
 
 
-_CITED = re.compile(r"\b([CFIP])(\d{1,3})(?:\s*[–-]\s*[CFIP]?(\d{1,3}))?\b")
+_CITED = re.compile(r"\b([BCFIP])(\d{1,3})(?:\s*[–-]\s*[BCFIP]?(\d{1,3}))?\b")
 
 
 def cited_checks() -> dict[str, str]:
@@ -241,6 +241,14 @@ def test_every_cited_check_is_explained(page: Path) -> None:
     cited = cited_checks()
     assert len(cited) > 300
     assert {number: place for number, place in cited.items() if number not in told} == {}
+
+
+@both("checks.md")
+def test_every_behaviour_of_a_provider_has_a_test_and_its_line(page: Path) -> None:
+    """The series B has no gap, and none of it is only told."""
+    told = [row[0] for row in rows(page) if re.fullmatch(r"B\d+", row[0])]
+    assert told == [f"B{number}" for number in range(1, len(told) + 1)]
+    assert set(told) == {number for number in cited_checks() if number.startswith("B")}
 
 
 # --- what somebody types ----------------------------------------------------------------------------------------------

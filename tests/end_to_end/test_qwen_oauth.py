@@ -156,7 +156,7 @@ def test_without_a_plain_key_the_services_two_models_are_listed(world: World) ->
 
 
 def test_an_expired_token_is_renewed_before_the_first_call(world: World) -> None:
-    """One form with grant_type, refresh_token and client_id; the file then holds the new pair, for its owner alone."""
+    """B65: a form of grant_type, refresh_token, client_id; the file then holds the new pair, for its owner alone."""
     old = world.write(EXPIRED, note="kept")
     with world.proxy() as proxy:
         assert ask(proxy)
@@ -190,7 +190,7 @@ def test_a_token_is_renewed_half_a_minute_before_its_end(world: World) -> None:
 
 
 def test_ten_requests_at_once_make_one_renewal(world: World) -> None:
-    """A refresh token serves once: a second request with it would end the sign-in."""
+    """B65: a refresh token serves once: a second request with it would end the sign-in."""
     world.write(EXPIRED)
     with world.proxy() as proxy, ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda _: ask(proxy), range(10)))
@@ -255,7 +255,7 @@ def test_a_stop_waits_for_the_new_token(world: World) -> None:
 
 
 def test_a_token_that_another_program_renewed_is_used(world: World) -> None:
-    """While the other holds the lock we wait; then the file is read again, and nothing is renewed."""
+    """B67: while the other holds the lock we wait; then the file is read again, and nothing is renewed."""
     world.write(EXPIRED)
     lock = world.file.with_suffix(".lock")
     lock.write_text("somebody else")
@@ -324,7 +324,7 @@ def test_ten_refusals_at_once_make_one_renewal(world: World) -> None:
 
 
 def test_a_refused_token_that_another_program_replaced_is_not_renewed(world: World) -> None:
-    """The file is looked at first."""
+    """B67: the file is looked at first."""
     world.write(FRESH)
     with world.proxy() as proxy:
         assert ask(proxy)
@@ -337,7 +337,7 @@ def test_a_refused_token_that_another_program_replaced_is_not_renewed(world: Wor
 
 @pytest.mark.parametrize(("life_s", "chats"), [(EXPIRED, 1), (FRESH, 2)])
 def test_a_fresh_token_that_is_refused_ends_the_sign_in(world: World, life_s: float, chats: int) -> None:
-    """No second renewal, whether it was old or looked good; the client is told why and what to use instead."""
+    """B66: no second renewal, whether it was old or looked good; the client is told why and what to use instead."""
     world.write(life_s)
     world.simulator.play("qwen", "oauth-401", times=None)
     with world.proxy() as proxy:
@@ -352,7 +352,7 @@ def test_a_fresh_token_that_is_refused_ends_the_sign_in(world: World, life_s: fl
 
 @pytest.mark.parametrize("status", [400, 401])
 def test_a_refused_renewal_ends_the_sign_in(world: World, status: int) -> None:
-    """It is asked for once, and never called with the old token; the file stays as it was."""
+    """B66: it is asked for once, and never called with the old token; the file stays as it was."""
     old = world.write(EXPIRED)
     if status == 400:
         world.simulator.play("qwen", "token-refresh-invalid", times=None)
@@ -443,7 +443,7 @@ def test_no_token_is_seen_anywhere(world: World, caplog: pytest.LogCaptureFixtur
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that nobody can write to, such as /proc has")
 @pytest.mark.parametrize(("language", "words"), [("C.UTF-8", "cannot be written to"), ("ko_KR.UTF-8", "쓸 수 없어")])
 def test_a_folder_that_cannot_be_written_to_is_reported_at_the_start(world: World, language: str, words: str) -> None:
-    """A renewed token would be lost: that is said before one is needed."""
+    """B67: a renewed token would be lost: that is said before one is needed."""
     world.write(FRESH)
     with world.file.open() as file:
         path = f"/proc/{os.getpid()}/fd/{file.fileno()}"

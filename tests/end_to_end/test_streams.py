@@ -120,7 +120,7 @@ def test_a_stream_that_dies_raises_in_the_openai_client(fresh: RunningProxy, fau
 def test_a_client_that_leaves_ends_the_providers_work(
     proxy: RunningProxy, simulator: SimulatorThread, path: str, stream: bool
 ) -> None:
-    """P7 C84: the provider's connection is closed within moments, streaming or not."""
+    """P7 C84, B79: the provider's connection is closed within moments, streaming or not."""
     simulator.hold("never")
     simulator.say("google", ["first", Wait("never"), " last"])
     connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)

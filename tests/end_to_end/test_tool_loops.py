@@ -53,7 +53,7 @@ def turn(client: ollama.Client, simulator: SimulatorThread, messages: list[Any],
 def test_twenty_parallel_turns_with_gemini_survive_a_restart_of_the_proxy(
     simulator: SimulatorThread, tmp_path: Path
 ) -> None:
-    """Gemini 3 refuses a turn whose thought signature is lost; ollama-python returns neither signature nor id."""
+    """B2, B6: Gemini 3 refuses a turn whose thought signature is lost; ollama-python returns neither it nor an id."""
     env = simulator.env({"google": ["one"]})
     messages: list[Any] = [{"role": "user", "content": "Use the tools"}]
     with RunningProxy(env, tmp_path) as proxy, ollama.Client(proxy.url) as client:
@@ -74,7 +74,7 @@ def test_twenty_parallel_turns_with_gemini_survive_a_restart_of_the_proxy(
 
 
 def test_a_history_from_elsewhere_gets_the_documented_stand_in(simulator: SimulatorThread, tmp_path: Path) -> None:
-    """A call that another model made is accepted all the same."""
+    """B6: a call that another model made is accepted all the same."""
     messages: list[Any] = [
         {"role": "user", "content": "Weather?"},
         {"role": "assistant", "tool_calls": [{"function": {"name": "get_weather", "arguments": {"city": "Oslo"}}}]},
@@ -86,7 +86,7 @@ def test_a_history_from_elsewhere_gets_the_documented_stand_in(simulator: Simula
 
 
 def test_a_signature_stays_with_its_provider(simulator: SimulatorThread, tmp_path: Path) -> None:
-    """The same history sent to another provider carries nothing of Gemini's."""
+    """B7: the same history sent to another provider carries nothing of Gemini's."""
     env = simulator.env({"google": ["one"], "cohere": ["one"], "codestral": ["one"], "qwen": ["one"]})
     messages: list[Any] = [{"role": "user", "content": "Use the tools"}]
     with RunningProxy(env, tmp_path) as proxy, ollama.Client(proxy.url) as client:
@@ -99,7 +99,7 @@ def test_a_signature_stays_with_its_provider(simulator: SimulatorThread, tmp_pat
 
 
 def test_an_openai_client_that_drops_extra_content_is_served(simulator: SimulatorThread, tmp_path: Path) -> None:
-    """The pass-through learns and restores signatures too."""
+    """B6: the pass-through learns and restores signatures too."""
     env = simulator.env({"google": ["one"]})
     with RunningProxy(env, tmp_path) as proxy, openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="x") as client:
         simulator.say("google", calls=[("get_weather", {"city": "Paris"})])

@@ -25,6 +25,7 @@ def arguments(text: str) -> bytes:
         ('{"n":12345678901234567890123}', b'{"n":12345678901234567890123}'),
         ('"{\\"a\\":1}"', b'{"a":1}'),
         ('{"a":"line\nbreak"}', b'{"a":"line\\nbreak"}'),
+        (r'{"a":"half \ud83d a pair"}', '{"a":"half \ufffd a pair"}'.encode()),
     ],
 )
 def test_arguments_become_a_compact_object(text: str, told: bytes) -> None:
@@ -32,8 +33,9 @@ def test_arguments_become_a_compact_object(text: str, told: bytes) -> None:
     assert arguments(text) == told
 
 
-@pytest.mark.parametrize("text", ['{"a":', "[1]", "1", "yes"])
+@pytest.mark.parametrize("text", ['{"a":', "[1]", "1", "yes", "NaN", '{"a":NaN}', '{"a":1e999}', '{"a":-Infinity}'])
 def test_arguments_that_are_no_object_are_junk(text: str) -> None:
+    """C119: NaN and infinity are no JSON either."""
     with pytest.raises(UpstreamJunk, match='"f"'):
         arguments(text)
 
@@ -48,3 +50,9 @@ def test_ids_are_made_where_they_are_missing_or_used() -> None:
     assert told[0].id == "1"
     assert len({call.id for call in told}) == 3
     assert all(re.fullmatch("call_[a-z0-9]{8}", call.id) for call in told[1:])
+
+
+def test_chance_that_repeats_itself_makes_different_ids_all_the_same() -> None:
+    """It was a loop without end."""
+    calls = [ToolCall("", "f", "") for _ in range(50)]
+    assert len({call.id for call in told_calls(calls, None, lambda: 0.0)}) == 50

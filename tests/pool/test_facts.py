@@ -115,7 +115,7 @@ def test_a_younger_revival_beats_an_older_death_in_any_order() -> None:
 
 
 def test_reports_sent_to_and_fro_do_not_creep() -> None:
-    """F108: two processes that copy each other's facts for an hour still agree on the moment."""
+    """F108, B86: two processes that copy each other's facts for an hour still agree on the moment."""
     a, b = make_pool(1), make_pool(1)
     end(a, Outcome(Kind.QUOTA, wait_s=7200.0))
     first = a.facts(START, WALL)

@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from ollama_proxy.errors import BadRequest
 from ollama_proxy.providers import Prepared, load
-from ollama_proxy.types import Operation
+from ollama_proxy.types import Model, Operation
 from tests.support.strict_upstreams import as_json
 
 PROVIDERS = load()
@@ -77,6 +77,20 @@ def test_openrouter_gets_every_field_it_may_know(field: str) -> None:
     """A pass-through: what is not known to be refused goes up."""
     prepared = PROVIDERS["openrouter"].prepare(Operation.CHAT, "m", {"messages": HELLO, field: {"a": 1}}, True)
     assert prepared.body[field] == {"a": 1}
+
+
+@pytest.mark.parametrize("provider", SIX)
+def test_a_limit_of_the_answer_stays_json_text_where_it_fits(provider: str) -> None:
+    """Most requests have one; only one that the model cannot keep takes the long way."""
+    model = Model(provider, "m", max_output=100)
+    messages = Raw(msgspec.json.encode(HELLO))
+    for given, sent in ((Raw(b"100"), Raw(b"100")), (Raw(b"101"), 100)):
+        body = {"messages": messages, "max_tokens": given}
+        prepared = PROVIDERS[provider].prepare(Operation.CHAT, "m", body, True, model)
+        assert prepared.body["max_tokens"] == sent
+        assert prepared.dropped == (() if given == sent else ("max_tokens",))
+        assert prepared.body["messages"] is messages
+        assert body["max_tokens"] is given
 
 
 # --- the field matrix -------------------------------------------------------------------------------------------------

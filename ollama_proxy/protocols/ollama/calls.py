@@ -5,66 +5,23 @@ A call is always told whole, with an id, an index, and its arguments as an objec
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from ollama_proxy.errors import UpstreamJunk
-from ollama_proxy.hub.calls import ToolCall
-from ollama_proxy.hub.ids import make_call_id
+from ollama_proxy.hub.tool_calls import ToldCall
 from ollama_proxy.protocols.ollama.encode import json_bytes
 from ollama_proxy.wire.ndjson import quote
 
-__all__ = ["name_calls", "render_call", "render_logprobs"]
-
-_decode = msgspec.json.Decoder().decode
-#: Models write raw line breaks into strings; that is all that may be wrong.
-_LENIENT = json.JSONDecoder(strict=False)
+__all__ = ["render_call", "render_logprobs"]
 
 
-def name_calls(calls: list[ToolCall], rnd: Callable[[], float]) -> None:
-    """Gives an id to each call that has none, or one that an earlier call has."""
-    used: set[str] = set()
-    for call in calls:
-        while not call.id or call.id in used:
-            call.id = make_call_id(rnd())
-        used.add(call.id)
-
-
-def render_call(call: ToolCall, index: int) -> bytes:
-    """`{"id":…,"function":{"index":…,"name":…,"arguments":{…}}}`, the key order of the arguments kept.
-
-    Raises: UpstreamJunk if the arguments are no JSON object.
-    """
-    function = b'{"index":%d,"name":%b,"arguments":%b}' % (index, quote(call.name), _arguments(call))
+def render_call(call: ToldCall, index: int) -> bytes:
+    """`{"id":…,"function":{"index":…,"name":…,"arguments":{…}}}`, the key order of the arguments kept."""
+    arguments = json_bytes(msgspec.Raw(call.arguments))
+    function = b'{"index":%d,"name":%b,"arguments":%b}' % (index, quote(call.name), arguments)
     return b'{"id":%b,"function":%b}' % (quote(call.id), function)
-
-
-def _arguments(call: ToolCall) -> bytes:
-    text = call.arguments.strip()
-    if not text or text == "null":
-        return b"{}"
-    try:
-        # Minified, not decoded and encoded: numbers keep all their digits.
-        if type(_decode(text)) is dict:
-            return json_bytes(msgspec.Raw(msgspec.json.format(text.encode(), indent=-1)))
-        value = _decode(_decode(text))
-    except (ValueError, TypeError, RecursionError):
-        value = _lenient(text)
-    if type(value) is not dict:
-        raise UpstreamJunk(f'the model returned invalid tool call arguments for "{call.name}"')
-    return json_bytes(value)
-
-
-def _lenient(text: str) -> Any:
-    try:
-        value = _LENIENT.decode(text)
-        json.dumps(value, allow_nan=False)
-    except (ValueError, RecursionError):
-        return None
-    return value
 
 
 def render_logprobs(entries: Iterable[Any] | None) -> bytes:

@@ -14,7 +14,7 @@ from ollama_proxy.protocols.ollama.names import Place
 from ollama_proxy.protocols.ollama.options import check_top_logprobs, parse_think
 from ollama_proxy.protocols.ollama.request import OllamaRequest
 from ollama_proxy.protocols.ollama.shapes import CHAT
-from ollama_proxy.protocols.ollama.terms import OnCalls, Terms
+from ollama_proxy.protocols.ollama.terms import Terms
 from ollama_proxy.types import Body, Call, Operation
 
 __all__ = ["parse_chat"]
@@ -22,8 +22,8 @@ __all__ = ["parse_chat"]
 _CHAT = Struct("ChatRequest", {**COMMON_FIELDS, "messages": list_of("api.Message"), "tools": list_of("api.Tool")})
 
 
-def parse_chat(body: bytes, clock: Clock, on_calls: OnCalls | None = None) -> OllamaRequest:
-    """The request in a body of /api/chat. `on_calls` is told the tool calls of the answer.
+def parse_chat(body: bytes, clock: Clock) -> OllamaRequest:
+    """The request in a body of /api/chat.
 
     Raises: BadRequest
     """
@@ -46,7 +46,6 @@ def parse_chat(body: bytes, clock: Clock, on_calls: OnCalls | None = None) -> Ol
         hide_thinking=think is False,
         logprobs=given.get("logprobs", False),
         may_be_silent=bool(given.get("options", {}).get("stop")),
-        on_calls=on_calls,
     )
     face = OllamaFace(Place.CHAT, terms, given.get("stream", True))
     call = Call(Operation.CHAT, model, hub, face, face.streaming)

@@ -5,6 +5,7 @@ Rules: Ollama 0.33's behaviour. The newer endpoint normalises, the older one doe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 
 from ollama_proxy.clock import Clock
 from ollama_proxy.errors import BadRequest, InternalError, ProxyError, UnknownModel
+from ollama_proxy.hub.vectors import Vector, read_vectors
 from ollama_proxy.protocols.ollama.decode import decode_body
 from ollama_proxy.protocols.ollama.durations import parse_keep_alive
 from ollama_proxy.protocols.ollama.errors import JSON, NDJSON, render_error
@@ -20,11 +22,10 @@ from ollama_proxy.protocols.ollama.metrics import Moments, count, durations
 from ollama_proxy.protocols.ollama.names import Place, told_as
 from ollama_proxy.protocols.ollama.options import hub_options
 from ollama_proxy.protocols.ollama.request import OllamaRequest
-from ollama_proxy.protocols.ollama.vectors import normalised, read_vectors
 from ollama_proxy.types import Body, Call, Capability, Headers, Operation, Stream
 from ollama_proxy.wire.ndjson import quote
 
-__all__ = ["EmbedFace", "parse_embed", "parse_embeddings"]
+__all__ = ["EmbedFace", "normalised", "parse_embed", "parse_embeddings"]
 
 _EMBED = Struct(
     "EmbedRequest",
@@ -91,6 +92,14 @@ def _request(hub: Body, face: EmbedFace, given: dict[str, Any], keep_alive_s: fl
     return request
 
 
+def normalised(vector: Vector, dimensions: int = 0) -> Vector:
+    """The vector at length 1; cut to `dimensions` numbers first, where that is less than it has."""
+    if 0 < dimensions < len(vector):
+        vector = vector[:dimensions]
+    norm = math.hypot(*vector)
+    return [number / norm for number in vector] if norm else vector
+
+
 @dataclass(slots=True)
 class EmbedFace:
     """types.Face for both endpoints.
@@ -113,13 +122,14 @@ class EmbedFace:
 
     def render_answer(self, reply: bytes) -> bytes:
         """The one object for an upstream's whole answer."""
-        vectors, usage = read_vectors(reply, self.texts)
+        vectors, rest = read_vectors(reply, self.texts)
         if self.old:
             return b'{"embedding":%b}' % msgspec.json.encode(vectors[0])
         told = msgspec.json.encode([normalised(vector, self.dimensions) for vector in vectors])
         total, load, _, _ = durations(Moments(self.started), self.clock.now())
         # ollama-ai-provider-v2 refuses an answer without the count; Gemini, for one, reports none.
-        tokens = count(usage, "prompt_tokens") or 0
+        usage = rest.get("usage")
+        tokens = count(usage if isinstance(usage, dict) else None, "prompt_tokens") or 0
         return b'{"model":%b,"embeddings":%b,"total_duration":%d,"load_duration":%d,"prompt_eval_count":%d}' % (
             quote(self.model),
             told,

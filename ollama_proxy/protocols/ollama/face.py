@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from ollama_proxy.errors import ProxyError, UnknownModel
 from ollama_proxy.hub.answer import read_answer
-from ollama_proxy.protocols.ollama.calls import name_calls, render_call, render_logprobs
+from ollama_proxy.hub.tool_calls import told_calls
+from ollama_proxy.protocols.ollama.calls import render_call, render_logprobs
 from ollama_proxy.protocols.ollama.errors import JSON, NDJSON, render_error
 from ollama_proxy.protocols.ollama.metrics import Moments, render_metrics
 from ollama_proxy.protocols.ollama.names import Place, told_as
@@ -37,17 +38,15 @@ class OllamaFace:
         """The one object for an upstream's whole answer."""
         terms = self.terms
         answer = read_answer(reply, split_tags=terms.split_tags, may_be_silent=terms.may_be_silent)
-        name_calls(answer.calls, terms.clock.rnd)
+        calls = told_calls(answer.calls, answer.finish, terms.clock.rnd)
         said = Said(
             text=quote(answer.text),
             thinking=quote(answer.thinking) if answer.thinking and not self.terms.hide_thinking else b"",
-            calls=b",".join(render_call(call, index) for index, call in enumerate(answer.calls)),
+            calls=b",".join(render_call(call, index) for index, call in enumerate(calls)),
             logprobs=render_logprobs(answer.logprobs) if self.terms.logprobs else b"",
             done=done("length" if answer.finish == "length" else "stop", context=self.terms.context),
             metrics=render_metrics(Moments(self.terms.started), self.terms.clock.now(), answer.usage),
         )
-        if answer.calls and self.terms.on_calls is not None:
-            self.terms.on_calls(answer.calls)
         return self.render_local(said)
 
     def render_local(self, said: Said) -> bytes:

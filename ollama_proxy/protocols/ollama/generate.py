@@ -20,7 +20,7 @@ from ollama_proxy.protocols.ollama.names import Place
 from ollama_proxy.protocols.ollama.options import check_top_logprobs, parse_think
 from ollama_proxy.protocols.ollama.request import OllamaRequest
 from ollama_proxy.protocols.ollama.shapes import GENERATE
-from ollama_proxy.protocols.ollama.terms import OnCalls, Terms
+from ollama_proxy.protocols.ollama.terms import Terms
 from ollama_proxy.types import Body, Call, Operation
 
 __all__ = ["parse_generate"]
@@ -40,8 +40,8 @@ _GENERATE = Struct(
 )
 
 
-def parse_generate(body: bytes, clock: Clock, on_calls: OnCalls | None = None) -> OllamaRequest:
-    """The request in a body of /api/generate. `on_calls` is told the tool calls of the answer, should there be any.
+def parse_generate(body: bytes, clock: Clock) -> OllamaRequest:
+    """The request in a body of /api/generate.
 
     Raises: BadRequest; UnknownModel if no model is named.
     """
@@ -64,7 +64,6 @@ def parse_generate(body: bytes, clock: Clock, on_calls: OnCalls | None = None) -
         context=not given.get("raw"),
         split_tags=operation is not Operation.FIM,
         may_be_silent=operation is Operation.FIM or bool(given.get("options", {}).get("stop")),
-        on_calls=on_calls,
     )
     face = OllamaFace(Place.GENERATE, terms, given.get("stream", True))
     call = Call(operation, model, hub, face, face.streaming)

@@ -13,7 +13,8 @@ from typing import Any
 
 from ollama_proxy.errors import ProxyError, StreamInterrupted, UpstreamError, UpstreamJunk
 from ollama_proxy.hub.reader import Piece, StreamReader
-from ollama_proxy.protocols.ollama.calls import name_calls, render_call, render_logprobs
+from ollama_proxy.hub.tool_calls import told_calls
+from ollama_proxy.protocols.ollama.calls import render_call, render_logprobs
 from ollama_proxy.protocols.ollama.errors import error_line
 from ollama_proxy.protocols.ollama.metrics import Moments, render_metrics
 from ollama_proxy.protocols.ollama.shapes import Said, Stamp, done
@@ -134,18 +135,15 @@ class OllamaStream:
             return b""
         if self._moments.first is None:
             self._moments.first = self._terms.clock.now()
-        name_calls(calls, self._terms.clock.rnd)
-        new = calls[self._calls_told :]
         try:
-            rendered = [render_call(call, index) for index, call in enumerate(new, self._calls_told)]
+            told = told_calls(calls, self._reader.finish, self._terms.clock.rnd)
         except UpstreamJunk as error:
             if self.committed:
                 raise StreamInterrupted(error.message) from None
             raise
-        self._calls_told = len(calls)
-        if self._terms.on_calls is not None:
-            self._terms.on_calls(new)
-        return b"".join(self._line(Said(calls=call)) for call in rendered)
+        new = enumerate(told[self._calls_told :], self._calls_told)
+        self._calls_told = len(told)
+        return b"".join(self._line(Said(calls=render_call(call, index))) for index, call in new)
 
     def _last_line(self) -> bytes:
         self.over = True

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ollama_proxy.clock import Clock
-from ollama_proxy.hub.calls import ToolCall
 from ollama_proxy.protocols.ollama.shapes import Shape
 
-__all__ = ["OnCalls", "Terms"]
-
-#: Called with the tool calls of an answer, under the ids that the client gets to see, so that what no client sends
-#: back (Gemini's thought signatures in `extra`) can be kept.
-OnCalls = Callable[[list[ToolCall]], None]
+__all__ = ["Terms"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +28,3 @@ class Terms:
     context: bool = False
     split_tags: bool = True
     may_be_silent: bool = False
-    on_calls: OnCalls | None = None

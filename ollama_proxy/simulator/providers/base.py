@@ -156,6 +156,16 @@ class Provider:
             return self.error(400, f"batch size is invalid, it should not be larger than {self.most_inputs}.", ask)
         return None
 
+    def asks_too_much(self, ask: Ask) -> Reply | None:
+        """The refusal of an answer longer than the model can give: none of them gives what it can instead."""
+        card = self.card(ask.model)
+        most = card.max_output if card and card.kind == "chat" else None
+        for name in ("max_tokens", "max_completion_tokens"):
+            wanted = ask.body.get(name)
+            if most and isinstance(wanted, int) and wanted > most:
+                return self.error(400, f"{name} is too large: {wanted}. This model supports at most {most}.", ask)
+        return None
+
     def thinks(self, ask: Ask) -> bool:
         """Whether thoughts are shown: asked for, or the model's habit."""
         asked = ask.body.get("reasoning_effort")

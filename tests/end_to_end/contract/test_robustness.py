@@ -239,7 +239,7 @@ def guarded(locked: World) -> World:
 @pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions", "/v1/messages", "/v1/responses"])
 @pytest.mark.parametrize("stream", [True, False])
 def test_no_answer_holds_a_key(guarded: World, path: str, fault: str, stream: bool) -> None:
-    """C236: not in its head, not in its body, though the provider repeats it."""
+    """C236, B81: not in its head, not in its body, though the provider repeats it."""
     guarded.sim.play("google", fault, times=None)
     body = {**ASK, "input": "hi", "max_tokens": 10, "stream": stream}
     answer = guarded.post(path, body, authorization="Bearer canary-token")

@@ -225,7 +225,7 @@ def test_an_answer_that_says_why_it_is_empty_is_one(world: World, way: Way, reas
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 @pytest.mark.parametrize("where", ["another host", "http://169.254.169.254/latest/meta-data"])
 def test_a_redirect_is_never_followed(world: World, way: Way, status: int, where: str) -> None:
-    """F23: 502; the key goes nowhere but to its provider."""
+    """F23, B82: 502; the key goes nowhere but to its provider."""
     if where == "another host":
         world.sim.play("cohere", str(status), times=None)
     else:

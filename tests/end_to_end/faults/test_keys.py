@@ -79,7 +79,7 @@ def test_one_good_key_of_eight_is_enough(world: World, way: Way) -> None:
 
 @every_way
 def test_when_every_key_is_refused_only_the_operator_can_help(world: World, way: Way) -> None:
-    """F2: 502 that tells an SDK not to try again; the next requests cost no call, and nobody is shown a key."""
+    """F2, B80: 502 that tells an SDK not to try again; the next requests cost no call, and nobody is shown a key."""
     told = world.ask(way, QWEN)
     told.assert_refused(502, "upstream_credentials_exhausted")
     assert told.headers["x-should-retry"] == "false"

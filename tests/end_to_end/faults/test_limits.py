@@ -73,7 +73,7 @@ def test_a_named_wait_is_kept_and_probed_once(world: World, way: Way) -> None:
     ids=str,
 )
 def test_every_spelling_of_a_wait(world: World, headers: dict[str, str], least: float, most: float) -> None:
-    """F7: read, bounded or ignored; never an exception, and the request is served by another key."""
+    """F7, B76: read, bounded or ignored; never an exception, and the request is served by another key."""
     world.sim.on("cohere", limited(**headers), key="one")
     for _ in range(3):
         world.ask(PLAIN, COHERE).assert_ok()
@@ -121,7 +121,7 @@ def test_googles_minute_is_of_one_model_and_one_key(world: World, way: Way) -> N
     "day", ["2026-03-07T20:00", "2026-03-08T01:30", "2026-10-31T21:00", "2026-11-01T00:30", "2026-07-01T12:00"]
 )
 def test_googles_day_ends_at_midnight_in_california(world: World, day: str) -> None:
-    """F9: also on the two days that are 23 and 25 hours long; the short wait in the answer is a lie."""
+    """F9, B9: also on the two days that are 23 and 25 hours long; the short wait in the answer is a lie."""
     pacific = ZoneInfo("America/Los_Angeles")
     here = datetime.fromisoformat(day).replace(tzinfo=pacific)
     midnight = (here + timedelta(days=1)).replace(hour=0, minute=0)
@@ -136,7 +136,7 @@ def test_googles_day_ends_at_midnight_in_california(world: World, day: str) -> N
 
 @every_way
 def test_a_day_of_free_models_leaves_the_paid_ones(world: World, way: Way) -> None:
-    """F10: the group of free models rests on that account, a paid model on the same key is served."""
+    """F10, B29: the group of free models rests on that account, a paid model on the same key is served."""
     world.sim.play("openrouter", "429-day", times=3)
     told = world.ask(way, FREE)
     told.assert_refused(429)

@@ -130,7 +130,7 @@ def event(data: dict[str, Any]) -> bytes:
 
 @every_way
 def test_a_refused_connection_is_told(deserted: Deserted, way: Way) -> None:
-    """F30: nobody listens there: 502 within the time of a connection."""
+    """F30, B78: nobody listens there: 502 within the time of a connection."""
     deserted.proxy.forget()
     told = deserted.ask(way, COHERE)
     told.assert_refused(502, "upstream_unreachable")
@@ -139,7 +139,7 @@ def test_a_refused_connection_is_told(deserted: Deserted, way: Way) -> None:
 
 @every_kind
 def test_an_untrusted_certificate_is_never_worked_around(deserted: Deserted, way: Way) -> None:
-    """F31: self-signed: 502; no byte of a request is ever sent, in secret or in plain."""
+    """F31, B78: self-signed: 502; no byte of a request is ever sent, in secret or in plain."""
     deserted.proxy.forget()
     deserted.ask(way, CODESTRAL).assert_refused(502, "upstream_tls")
     assert not deserted.heard
@@ -178,7 +178,7 @@ def test_connections_that_always_die_are_told(world: World, way: Way, fault: str
 @every_stream
 @pytest.mark.parametrize("fault", ["hang", "slow-head", "silent", "comments"])
 def test_who_says_nothing_in_time_is_left(world: World, way: Way, fault: str) -> None:
-    """F33, F34: no head, a dripping head, a head alone, comments for ever: 504, and the provider is told to stop."""
+    """F33, F34, B78: no head, a slow one, a head alone, comments for ever: 504, and the provider is told to stop."""
     told = world.ask(way, f"{COHERE}!{fault}")
     told.assert_refused(504, "upstream_timeout")
     assert told.seconds < 3
@@ -215,7 +215,7 @@ def test_silence_that_never_ends_is_told_inside_the_stream(beating: World, way: 
 
 @every_stream
 def test_a_stall_in_the_middle_is_an_error(world: World, way: Way) -> None:
-    """F35: what came is kept, the provider's connection is closed, nothing is repeated."""
+    """F35, B78: what came is kept, the provider's connection is closed, nothing is repeated."""
     world.ask(way, f"{COHERE}!stall").assert_broken("upstream_idle", after=BEGUN)
     (call,) = world.calls("cohere")
     world.sim.wait_for(lambda log: call.gave_up)
@@ -250,7 +250,7 @@ def test_an_error_told_in_the_middle_is_an_error(world: World, way: Way, error: 
 
 @every_stream
 def test_a_reset_in_the_middle_is_an_error(world: World, way: Way) -> None:
-    """F36: RST; nothing is said twice."""
+    """F36, B78: RST; nothing is said twice."""
     told = world.ask(way, f"{COHERE}!rst")
     told.assert_broken("upstream_reset", after=BEGUN)
     assert len(world.calls("cohere")) == 1

@@ -124,7 +124,7 @@ def test_leaving_the_line_costs_no_call(world: World, way: Way) -> None:
 
 @every_way
 def test_a_long_rest_is_told_at_once(world: World, way: Way) -> None:
-    """F13, P4, I17: 40 s to go: 429 within 50 ms, with the honest time, and no call."""
+    """F13, P4, I17, B80: 40 s to go: 429 within 50 ms, with the honest time, and no call."""
     tire(world, COHERE, retry_after="40")
     told = [world.ask(way, COHERE) for _ in range(3)]
     for answer in told:

@@ -9,16 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ollama_proxy.errors import StreamInterrupted, UpstreamJunk
-from ollama_proxy.hub.calls import ToolCall
-from ollama_proxy.protocols.ollama import parse_chat
 from ollama_proxy.types import Stream
 from tests.support.ollama_kit import (
-    CHAT_BODY,
     DONE,
-    FakeClock,
     call_frame,
     chat,
-    dumps,
     frame,
     lines_of,
     run,
@@ -153,14 +148,12 @@ def test_calls_are_told_once() -> None:
     assert len(run(stream(), text_too, DONE)) == 3
 
 
-def test_calls_are_handed_over_with_what_no_client_sends_back() -> None:
-    """Gemini's signatures must be kept by somebody, under the id that the client sees."""
-    kept: list[ToolCall] = []
-    face = parse_chat(dumps(CHAT_BODY), FakeClock(), kept.extend).call.face
-    signed = {**part(0, "f", "{}"), "extra_content": {"google": {"thought_signature": "S"}}}
-    lines = run(face.open_stream(), call_frame(signed), frame(finish="stop"), DONE)
-    assert [call.id for call in kept] == [lines[0]["message"]["tool_calls"][0]["id"]]
-    assert kept[0].extra == {"extra_content": {"google": {"thought_signature": "S"}}}
+def test_a_call_torn_by_the_length_limit_is_left_out() -> None:
+    """C119: there is no room for the rest of it; the reason says why, and what was whole is told."""
+    torn = call_frame(part(0, "f", '{"a":1}', "one"), part(1, "g", '{"b"', "two"))
+    lines = run(stream(), torn, frame(finish="length"), DONE)
+    assert [call["id"] for line in lines for call in line["message"].get("tool_calls", ())] == ["one"]
+    assert (lines[-1]["done"], lines[-1]["done_reason"]) == (True, "length")
 
 
 # --- logprobs ---------------------------------------------------------------------------------------------------------

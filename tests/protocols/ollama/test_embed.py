@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ollama_proxy.errors import BadRequest, ErrorInside, InternalError, UnknownModel, UpstreamJunk
 from ollama_proxy.protocols.ollama import OllamaRequest, check_capabilities, parse_embed, parse_embeddings
-from ollama_proxy.protocols.ollama.vectors import normalised
+from ollama_proxy.protocols.ollama.embed import normalised
 from ollama_proxy.types import Capability, Operation
 from tests.support.ollama_kit import FakeClock, dumps, model
 

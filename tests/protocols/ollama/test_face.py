@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 
 from ollama_proxy.errors import ErrorInside, UnknownModel, UpstreamJunk, UpstreamRefused
-from ollama_proxy.hub.calls import ToolCall
-from ollama_proxy.protocols.ollama import parse_chat
-from tests.support.ollama_kit import CHAT_BODY, FakeClock, answer, chat, dumps
+from tests.support.ollama_kit import answer, chat
 
 
 def told(reply: bytes, **fields: Any) -> dict[str, Any]:
@@ -113,14 +111,6 @@ def test_broken_arguments_are_junk() -> None:
     calls = [{"id": "x", "function": {"name": "f", "arguments": "{"}}]
     with pytest.raises(UpstreamJunk, match=r'^the model returned invalid tool call arguments for "f"$'):
         told(answer({"tool_calls": calls}))
-
-
-def test_calls_are_handed_over() -> None:
-    """As in a stream."""
-    kept: list[ToolCall] = []
-    face = parse_chat(dumps({**CHAT_BODY, "stream": False}), FakeClock(), kept.extend).call.face
-    face.render_answer(answer({"tool_calls": [{"id": "x", "function": {"name": "f", "arguments": "{}"}, "extra": 1}]}))
-    assert [(call.id, call.extra) for call in kept] == [("x", {"extra": 1})]
 
 
 def test_logprobs_are_flat_and_only_on_demand() -> None:

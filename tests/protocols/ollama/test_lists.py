@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ollama_proxy.protocols.ollama import (
     Listed,
@@ -96,6 +98,18 @@ def test_a_digest_names_model_and_abilities() -> None:
         digest_of("a:x", model(context=5)),
     ]
     assert len({digest_of("a:x", plain), *others}) == 4
+    assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in others)
+
+
+@given(names=st.sets(st.text(max_size=20), min_size=2, max_size=6))
+def test_every_name_has_its_own_digest(names: set[str]) -> None:
+    """C39: any two models differ, whatever their names are."""
+    assert len({digest_of(name, model(id=name)) for name in names}) == len(names)
+
+
+def test_a_digest_does_not_change_with_what_is_only_shown() -> None:
+    """C39: what clients keep under it stays theirs when a list tells a title or a date anew."""
+    assert digest_of("a:x", model()) == digest_of("a:x", model(created=7, title="A", listed=False))
 
 
 @pytest.mark.parametrize(
