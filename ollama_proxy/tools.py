@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ollama_proxy import OLLAMA_VERSION, __version__
 from ollama_proxy.channel import Channel
-from ollama_proxy.errors import UpstreamError
+from ollama_proxy.errors import ProxyError
 from ollama_proxy.oauth import MODELS
 from ollama_proxy.outcome import OK, Kind, Outcome, Reply
 from ollama_proxy.pool import KeyPool, Lease
@@ -99,7 +99,7 @@ async def _test(proxy: Proxy, channel: Channel, lease: Lease) -> str:
             body = await reply.read(16 * 1024 * 1024)
         finally:
             reply.close()
-    except UpstreamError as error:
+    except ProxyError as error:
         return error.message
     if reply.status == 200:
         return ""
@@ -127,7 +127,7 @@ async def _chat(proxy: Proxy, channel: Channel, lease: Lease, access: Access) ->
             said = Reply(reply.status, reply.headers, await reply.read(16 * 1024 * 1024))
         finally:
             reply.close()
-    except UpstreamError as error:
+    except ProxyError as error:
         return Outcome(Kind.TRANSIENT, error.message)
     return OK if said.status == 200 else channel.classify(said, MODELS[0], proxy.lasting.clock.wall())
 
@@ -195,7 +195,7 @@ async def _is_proxy(proxy: Proxy, settings: Settings) -> bool:
             return reply.status == 200 and b'"status"' in await reply.read(4096)
         finally:
             reply.close()
-    except UpstreamError:
+    except ProxyError:
         return False
 
 
