@@ -116,7 +116,7 @@ def test_a_younger_revival_beats_an_older_death_in_any_order() -> None:
 
 
 def test_reports_sent_to_and_fro_do_not_creep() -> None:
-    """F108: two processes that copy each other's facts for an hour still agree on the moment."""
+    """I18: two processes that copy each other's facts for an hour still agree on the moment."""
     a, b = make_pool(1), make_pool(1)
     end(a, Outcome(Kind.QUOTA, wait_s=7200.0))
     first = a.facts(START, WALL)
@@ -129,7 +129,7 @@ def test_reports_sent_to_and_fro_do_not_creep() -> None:
 
 @pytest.mark.parametrize(("cause", "believed"), [("rate", 26 * 3600.0), ("quota", 26 * 3600.0), ("daily", 26 * 3600.0)])
 def test_a_moment_in_the_far_future_is_believed_for_a_day(cause: str, believed: float) -> None:
-    """F107: an entry of the year 2999 is a broken clock, not a limit."""
+    """F103, I5: an entry of the year 2999 is a broken clock, not a limit."""
     pool = make_pool(1)
     fact = ("p", secrets(1)[0].fingerprint, "key", "", 32472144000.0, 1, "exhausted", cause)
     pool.restore([fact], START, WALL)
@@ -179,7 +179,7 @@ GOOD: tuple[Any, ...] = ("p", FINGERPRINT, "key", "", WALL + 3600, 0, "exhausted
     ],
 )
 def test_what_is_no_fact_of_ours_is_skipped(fact: Any) -> None:
-    """F107: garbage from outside changes nothing and raises nothing."""
+    """F103: garbage from outside changes nothing and raises nothing."""
     pool = make_pool(1)
     pool.restore([fact], START, WALL)
     assert pool.snapshot(START) == make_pool(1).snapshot(START)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import openai
 import pytest
 
-from ollama_proxy.simulator import Chunk, Header, Raw, Send, Status
+from ollama_proxy.simulator import Chunk, Header, Raw, Send, Status, Wait
 from tests.support.client_kinds import Way, every_kind, every_stream, every_way
 from tests.support.faulty_world import NO_WAITING, World, limited, make_world
 
@@ -295,6 +295,22 @@ def test_an_empty_budget_makes_the_first_failure_the_answer(world: World, way: W
     assert world.send("/api/keys").json["cohere"]["provider"]["retry_tokens"] < 1.5
     world.clock.travel(60)
     assert [world.ask(way, COHERE).status for _ in range(3)] == [200] * 3
+
+
+@every_way
+def test_who_is_slow_is_not_asked_twice_at_once(world: World, way: Way) -> None:
+    """P3: the first call has begun and says nothing: no second one starts beside it, and its answer is the answer."""
+    world.sim.hold("go")
+    world.sim.say("cohere", [Wait("go"), "At last."], times=1)
+    with world.caller().ask(way, COHERE) as slow:
+        world.wait_until(lambda: world.calls("cohere"))
+        # Ten others are served in the meantime.
+        for _ in range(10):
+            world.ask(PLAIN, GOOGLE).assert_ok()
+        assert len(world.calls("cohere")) == 1
+        world.sim.release("go")
+        way.told(slow.to_end()).assert_ok("At last.")
+    assert len(world.calls("cohere")) == 1
 
 
 @every_way
