@@ -119,6 +119,26 @@ def test_leaving_the_line_costs_no_call(world: World, way: Way) -> None:
     assert [call.status for call in world.calls("qwen")] == [429, 200]
 
 
+@pytest.fixture(scope="module")
+def brief(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """All the time that a request has is less than it may wait for a key."""
+    times = "[timeouts]\nanswer_s = 1.8\nkey_wait_s = 5\n"
+    with make_world(tmp_path_factory, {"qwen": KEYS["qwen"]}, times) as running:
+        yield running
+
+
+@every_way
+def test_the_wait_for_a_key_is_part_of_all_the_time(brief: World, way: Way) -> None:
+    """F12, I13: half a second in line, then silence: 504 when the time of the whole request is up, not later."""
+    brief.fresh()
+    tire(brief, QWEN, retry_after="7")
+    brief.clock.travel(6.5)
+    brief.sim.on("qwen", [Stall()], times=None)
+    told = brief.ask(way, QWEN)
+    told.assert_refused(504, "upstream_timeout")
+    assert 1.5 < told.seconds < 2.6
+
+
 # --- no use waiting (F13, F14) ----------------------------------------------------------------------------------------
 
 
