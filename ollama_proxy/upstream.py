@@ -100,6 +100,9 @@ class UpstreamReply:
         except TransportFault as fault:
             if late:
                 raise UpstreamTimeout("the provider took too long (whole answer)") from fault
+            if isinstance(fault, TimedOut):
+                # Nothing of it was passed on: for whoever waits for the whole it is late, not cut.
+                raise UpstreamTimeout("the provider fell silent in the middle of its answer") from fault
             raise rename(fault) from fault
         finally:
             if timer is not None:
