@@ -27,6 +27,7 @@ from ollama_proxy.upstream import Transport
 __all__ = ["run"]
 
 _TRANSPORT = Transport(5.0, 20.0, 20.0)
+_ANSWER_BYTES = 16 * 1024 * 1024
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -96,7 +97,7 @@ async def _test(proxy: Proxy, channel: Channel, lease: Lease) -> str:
             proxy=proxy_url,
         )
         try:
-            body = await reply.read(16 * 1024 * 1024)
+            body = await reply.read(_ANSWER_BYTES, _TRANSPORT.first_byte_s)
         finally:
             reply.close()
     except ProxyError as error:
@@ -124,7 +125,7 @@ async def _chat(proxy: Proxy, channel: Channel, lease: Lease, access: Access) ->
             proxy=channel.proxies.get(lease.key.label),
         )
         try:
-            said = Reply(reply.status, reply.headers, await reply.read(16 * 1024 * 1024))
+            said = Reply(reply.status, reply.headers, await reply.read(_ANSWER_BYTES, _TRANSPORT.first_byte_s))
         finally:
             reply.close()
     except ProxyError as error:
@@ -192,7 +193,7 @@ async def _is_proxy(proxy: Proxy, settings: Settings) -> bool:
             "GET", f"http://{settings.host}:{settings.port}", "/healthz", [], b"", _TRANSPORT
         )
         try:
-            return reply.status == 200 and b'"status"' in await reply.read(4096)
+            return reply.status == 200 and b'"status"' in await reply.read(4096, _TRANSPORT.first_byte_s)
         finally:
             reply.close()
     except ProxyError:
