@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from ollama_proxy.simulator import Send, SimulatorThread, Status, Wait
-from tests.support.client_kinds import STREAMS, WHOLE, Told, Way
+from tests.support.client_kinds import STREAMS, WHOLE, Told, Way, every_way
 from tests.support.faulty_world import Caller, exchange, limited, make_world, render
 from tests.support.program import Program
 from tests.support.running import RunningProxy
@@ -123,13 +123,14 @@ def test_who_sets_the_clock_changes_no_rest(jump: float, tmp_path_factory: pytes
         assert "one" in world.used("cohere")[-2:]
 
 
-def test_a_stall_of_ours_is_nobodys_fault(tmp_path_factory: pytest.TempPathFactory) -> None:
+@every_way
+def test_a_stall_of_ours_is_nobodys_fault(tmp_path_factory: pytest.TempPathFactory, way: Way) -> None:
     """F95: the loop stands still for longer than any patience: served all the same, and no key is blamed."""
     times = "[timeouts]\nfirst_content_s = 0.2\nidle_s = 0.2\nanswer_s = 5\n"
     with make_world(tmp_path_factory, {"cohere": ["one", "two"]}, times) as world:
         world.sim.hold("go")
         world.sim.say("cohere", [Wait("go"), "Once upon a time."], times=1)
-        with world.caller().ask(STREAMS[0], COHERE) as caller:
+        with world.caller().ask(way, COHERE) as caller:
             world.sim.wait_for(lambda log: [call for call in log if call.operation == "chat"])
 
             def stand_still() -> None:
@@ -139,7 +140,7 @@ def test_a_stall_of_ours_is_nobodys_fault(tmp_path_factory: pytest.TempPathFacto
                     pass
 
             world.proxy.do(lambda _: stand_still())
-            STREAMS[0].told(caller.to_end()).assert_ok()
+            way.told(caller.to_end()).assert_ok()
         assert {world.key(f"cohere#{n}")["state"] for n in (1, 2)} == {"healthy"}
 
 
@@ -229,7 +230,9 @@ def test_new_settings_under_load_cost_no_request(sim: SimulatorThread, tmp_path:
 
         async def pour(stop: asyncio.Event) -> None:
             while not stop.is_set():
-                statuses.append((await exchange(program.port, render(PLAIN.path, PLAIN.body(COHERE)))).status)
+                way = EVERY[len(statuses) % len(EVERY)]
+                told = way.told(await exchange(program.port, render(way.path, way.body(COHERE))))
+                statuses.append(told.status if told.complete else 0)
 
         async def change(mark: str) -> None:
             """Reads the settings anew in the middle of twenty requests."""
