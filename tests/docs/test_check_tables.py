@@ -23,10 +23,17 @@ def test_every_check_has_a_test_or_a_reason(table: Table, cited: dict[str, dict[
     assert {number for number in table.set_aside if cited[table.name].get(number)} == set()
 
 
-def test_every_check_of_the_contract_is_shown_on_the_wire(cited: dict[str, dict[int, list[str]]]) -> None:
-    """By a test that sends real requests to a whole proxy."""
-    wired = {number for number, names in cited["contract"].items() if any("/end_to_end/" in name for name in names)}
-    assert set(CONTRACT.checks) - CONTRACT.set_aside.keys() - wired == set()
+@pytest.mark.parametrize(
+    ("table", "folders"),
+    [(CONTRACT, ("tests/end_to_end/",)), (FAULTS, ("tests/end_to_end/", "tests/http1/", "tests/bench/"))],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_every_check_is_shown_on_the_wire(
+    table: Table, folders: tuple[str, ...], cited: dict[str, dict[int, list[str]]]
+) -> None:
+    """By a test with real sockets: of the contract with a whole proxy, of the faults with at least its transport."""
+    wired = {number for number, names in cited[table.name].items() if any(name.startswith(folders) for name in names)}
+    assert set(table.checks) - table.set_aside.keys() - wired == set()
 
 
 @every_table
