@@ -55,6 +55,10 @@ _HEARD = Outcome(Kind.CALLER)
 _encode = msgspec.json.Encoder().encode
 #: Bytes of an error body that are looked at; no provider needs more to say no.
 _ERROR_BYTES = 256 * 1024
+#: Between a request's beginning and its first attempt.
+_MOMENT_S = 0.05
+#: The share of all the time in which nothing new is begun, at most.
+_MOST = 0.8
 #: Targets whose headers are kept; their names come from clients.
 _REMEMBERED = 1024
 #: Letters of the list of dropped fields, which clients write; theirs refuse a header of 64 KB.
@@ -150,7 +154,10 @@ class Gateway:
         self._memory = memory
         self._timeouts = timeouts
         self._limits = limits
-        self._plan_limits = PlanLimits(max_wait_s=timeouts.key_wait_s)
+        # Where all the time is short, the first attempt has most of it.
+        last_s = min(PlanLimits().last_second_s, _MOST * timeouts.answer_s)
+        self._plan_limits = PlanLimits(max_wait_s=timeouts.key_wait_s, last_second_s=last_s)
+        self._patience_s = min(timeouts.key_wait_s, timeouts.answer_s - last_s)
         # A stream has its relay's own, finer timers: the transport's must never be first.
         stream_idle_s = 2 * max(timeouts.idle_s, timeouts.first_content_s)
         self._streaming = Transport(timeouts.connect_s, timeouts.first_content_s, stream_idle_s)
@@ -252,10 +259,10 @@ class Gateway:
         else:
             stages = [Stage(self._channels[t.provider].pool.budget, self._describe(t).context) for t in targets]
         patience = self._timeouts.first_content_s if call.stream else self._timeouts.answer_s
-        # What may be waited for a key comes on top: a first attempt has its whole time.
-        deadline = now + self._timeouts.answer_s + self._timeouts.key_wait_s
+        # With a moment on top a first attempt, which begins a little later, has its usual limits.
+        deadline = now + self._timeouts.answer_s + _MOMENT_S
         progress = Progress(stages, deadline, patience, call.sdk_retry, self._plan_limits)
-        return _Trip(call, delivery, targets, progress, record, self._timeouts.key_wait_s)
+        return _Trip(call, delivery, targets, progress, record, self._patience_s)
 
     def _able(self, call: Call, targets: Sequence[Target]) -> Sequence[Target]:
         """The targets that can do what is needed; all of them if none says so, since providers know best."""

@@ -15,12 +15,12 @@ import msgspec
 from ollama_proxy.catalog import Catalog
 from ollama_proxy.channel import Channel
 from ollama_proxy.clock import Clock
-from ollama_proxy.errors import UpstreamError
+from ollama_proxy.errors import ProxyError
 from ollama_proxy.outcome import CANCELLED, OK, Kind, Outcome, Reply
 from ollama_proxy.pool import Lease
 from ollama_proxy.providers import NO_LIST
 from ollama_proxy.settings import Timeouts
-from ollama_proxy.store import Documents
+from ollama_proxy.store import UNREADABLE, Documents
 from ollama_proxy.types import Headers, Model
 from ollama_proxy.upstream import Transport, Upstream
 
@@ -62,7 +62,7 @@ class Refresh:
         saved = self._documents.get(_DOCUMENT)
         try:
             self._catalog.restore(None if saved is None else msgspec.json.decode(saved), self._clock.wall())
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             _log.warning("the kept model lists cannot be read; they will be asked for anew")
         self._catalog.keep_only(channel.name for channel in self._channels)
 
@@ -128,7 +128,7 @@ class Refresh:
                 models += page
                 if path is None:
                     break
-        except UpstreamError as error:
+        except ProxyError as error:
             return Outcome(Kind.TRANSIENT, error.message)
         if not self._catalog.replace(channel.name, models, self._clock.wall()):
             return Outcome(Kind.JUNK, "a list that is empty or suspiciously short")

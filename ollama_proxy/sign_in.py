@@ -178,7 +178,7 @@ class SignIn:
         try:
             reply = await self._upstream.send("POST", self._token_url, "", headers, body, _TRANSPORT, proxy=proxy)
             try:
-                answer = await reply.read(_ANSWER_BYTES)
+                answer = await reply.read(_ANSWER_BYTES, _TRANSPORT.first_byte_s)
             finally:
                 reply.close()
             token = oauth.read_answer(reply.status, answer, old, self._clock.wall())

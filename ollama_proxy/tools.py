@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ollama_proxy import OLLAMA_VERSION, __version__
 from ollama_proxy.channel import Channel
-from ollama_proxy.errors import UpstreamError
+from ollama_proxy.errors import ProxyError
 from ollama_proxy.oauth import MODELS
 from ollama_proxy.outcome import OK, Kind, Outcome, Reply
 from ollama_proxy.pool import KeyPool, Lease
@@ -27,6 +27,7 @@ from ollama_proxy.upstream import Transport
 __all__ = ["run"]
 
 _TRANSPORT = Transport(5.0, 20.0, 20.0)
+_ANSWER_BYTES = 16 * 1024 * 1024
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -96,10 +97,10 @@ async def _test(proxy: Proxy, channel: Channel, lease: Lease) -> str:
             proxy=proxy_url,
         )
         try:
-            body = await reply.read(16 * 1024 * 1024)
+            body = await reply.read(_ANSWER_BYTES, _TRANSPORT.first_byte_s)
         finally:
             reply.close()
-    except UpstreamError as error:
+    except ProxyError as error:
         return error.message
     if reply.status == 200:
         return ""
@@ -124,10 +125,10 @@ async def _chat(proxy: Proxy, channel: Channel, lease: Lease, access: Access) ->
             proxy=channel.proxies.get(lease.key.label),
         )
         try:
-            said = Reply(reply.status, reply.headers, await reply.read(16 * 1024 * 1024))
+            said = Reply(reply.status, reply.headers, await reply.read(_ANSWER_BYTES, _TRANSPORT.first_byte_s))
         finally:
             reply.close()
-    except UpstreamError as error:
+    except ProxyError as error:
         return Outcome(Kind.TRANSIENT, error.message)
     return OK if said.status == 200 else channel.classify(said, MODELS[0], proxy.lasting.clock.wall())
 
@@ -193,10 +194,10 @@ async def _is_proxy(proxy: Proxy, settings: Settings) -> bool:
             "GET", f"http://{settings.host}:{settings.port}", "/healthz", [], b"", _TRANSPORT
         )
         try:
-            return reply.status == 200 and b'"status"' in await reply.read(4096)
+            return reply.status == 200 and b'"status"' in await reply.read(4096, _TRANSPORT.first_byte_s)
         finally:
             reply.close()
-    except UpstreamError:
+    except ProxyError:
         return False
 
 

@@ -7,10 +7,13 @@ caller has made, goes to that provider's own address and nowhere else: redirects
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable, Mapping
 
 from ollama_proxy.errors import (
+    Overloaded,
+    ProxyError,
     StreamInterrupted,
     UpstreamError,
     UpstreamJunk,
@@ -23,6 +26,7 @@ from ollama_proxy.http1.faults import (
     ConnectFailed,
     ConnectionLost,
     EncodingRefused,
+    NoMeans,
     TimedOut,
     TLSRefused,
     TooMuch,
@@ -32,13 +36,22 @@ from ollama_proxy.types import Headers
 
 __all__ = ["Proxy", "Transport", "Upstream", "UpstreamReply", "rename"]
 
+_log = logging.getLogger("ollama_proxy.upstream")
+#: Seconds between two lines of the log about the same want.
+_QUIET_S = 60.0
+
 #: How long each part of a call may take.
 Transport = Timeouts
 
 
-def rename(fault: TransportFault) -> UpstreamError:
-    """Our error for a transport's fault; the fault's own words hold no secret."""
+def rename(fault: TransportFault) -> ProxyError:
+    """Our error for a transport's fault, an UpstreamError unless it is our own; its words hold no secret."""
     match fault:
+        case NoMeans():
+            return Overloaded(
+                f"The proxy's own machine has nothing left for another connection ({fault}); try again in a moment.",
+                retry_after_s=1,
+            )
         case TimedOut(phase="idle"):
             return StreamInterrupted("the provider fell silent in the middle of its answer", code="upstream_idle")
         case TimedOut(phase=phase):
@@ -87,12 +100,15 @@ class UpstreamReply:
         except TransportFault as fault:
             if late:
                 raise UpstreamTimeout("the provider took too long (whole answer)") from fault
+            if isinstance(fault, TimedOut):
+                # Nothing of it was passed on: for whoever waits for the whole it is late, not cut.
+                raise UpstreamTimeout("the provider fell silent in the middle of its answer") from fault
             raise rename(fault) from fault
         finally:
             if timer is not None:
                 timer.cancel()
 
-    def relay(self, on_data: Callable[[bytes], None], on_end: Callable[[UpstreamError | None], None]) -> None:
+    def relay(self, on_data: Callable[[bytes], None], on_end: Callable[[ProxyError | None], None]) -> None:
         """Hands every piece of the body to `on_data` as it comes, then the way it ended to `on_end`."""
 
         def ended(fault: TransportFault | None) -> None:
@@ -120,6 +136,7 @@ class Upstream:
         self._client = client or Client(proxy_for=proxy_from_environment(environment or {}))
         self._addresses: dict[str, tuple[Origin, str]] = {}
         self._proxies: dict[str, Proxy] = {}
+        self._quiet_until = -math.inf
 
     async def send(
         self,
@@ -134,7 +151,8 @@ class Upstream:
     ) -> UpstreamReply:
         """The answer's head, whatever its status; the caller closes it.
 
-        Raises: UpstreamUnreachable, UpstreamTimeout, UpstreamJunk, StreamInterrupted.
+        Raises: UpstreamUnreachable, UpstreamTimeout, UpstreamJunk, StreamInterrupted; Overloaded where it is our own
+        machine that can open no connection.
         """
         address = self._addresses.get(base_url)
         if address is None:
@@ -146,8 +164,17 @@ class Upstream:
                 method, origin, base_path + path, headers, body, timeouts, proxy=leave_by
             )
         except TransportFault as fault:
+            if isinstance(fault, NoMeans):
+                self._complain(fault)
             raise rename(fault) from fault
         return UpstreamReply(response)
+
+    def _complain(self, fault: NoMeans) -> None:
+        """Tells the operator, who alone can help, and once in a while is enough."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._quiet_until:
+            self._quiet_until = now + _QUIET_S
+            _log.error("no connection to a provider can be opened: %s; raise the limit (ulimit -n)", fault)
 
     def _proxy(self, url: str) -> Proxy:
         proxy = self._proxies.get(url)

@@ -14,6 +14,7 @@ closed. A transport belongs to the Connection on it; TLS takes it over from a ba
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import itertools
 import socket
@@ -22,7 +23,7 @@ from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from ollama_proxy.http1.connection import Connection, Timeouts
-from ollama_proxy.http1.faults import ConnectFailed, TimedOut, TLSRefused, TransportFault
+from ollama_proxy.http1.faults import ConnectFailed, NoMeans, TimedOut, TLSRefused, TransportFault
 from ollama_proxy.http1.origin import Origin, Proxy
 from ollama_proxy.http1.trust import platform_context
 
@@ -30,6 +31,8 @@ __all__ = ["Connector"]
 
 #: RFC 8305 §5, "Connection Attempt Delay", the recommended value.
 HEAD_START_S = 0.25
+#: What the system says when it is our own means that are used up.
+_USED_UP = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 _K = TypeVar("_K", bound=Hashable)
 _V = TypeVar("_V")
@@ -94,7 +97,8 @@ class Connector:
             try:
                 self._context = await self._contexts.get("", lambda: asyncio.to_thread(self._make_verifying_context))
             except OSError as error:
-                raise TLSRefused("the certificate authorities to trust cannot be read") from error
+                fault = TLSRefused("the certificate authorities to trust cannot be read")
+                raise _no_means(error, hidden=True) or fault from error
         return self._context
 
     def _make_verifying_context(self) -> ssl.SSLContext:
@@ -114,7 +118,8 @@ class Connector:
         try:
             return _families_in_turn(await self._lookups.get((near.host, near.port), look_up))
         except (OSError, UnicodeError) as error:
-            raise ConnectFailed(f"the name {near.host} cannot be resolved") from error
+            fault = ConnectFailed(f"the name {near.host} cannot be resolved")
+            raise _no_means(error, hidden=True) or fault from error
 
 
 class _Once(Generic[_K, _V]):
@@ -246,9 +251,26 @@ async def _start_tls(
     return connection
 
 
+def _no_means(error: Exception, *, hidden: bool = False) -> NoMeans | None:
+    """The fault if it is our own means that are used up, None if it is not.
+
+    hidden: the system's word may be lost behind another one, as in getaddrinfo; then one more descriptor is asked for.
+    """
+    if isinstance(error, OSError) and error.errno in _USED_UP:
+        return NoMeans(error.strerror)
+    if hidden:
+        try:
+            socket.socket().close()
+        except OSError as second:
+            return _no_means(second)
+    return None
+
+
 def _renamed(error: OSError, origin: Origin) -> TransportFault:
     """The fault for what the loop raised; of its text only what is known to hold no secret."""
     where = origin.host_and_port
+    if no_means := _no_means(error):
+        return no_means
     if isinstance(error, ssl.SSLCertVerificationError):
         return TLSRefused(f"the certificate of {where} is not accepted: {error.verify_message}")
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):

@@ -2,6 +2,7 @@
 
     TransportFault
     ├── ConnectFailed     no connection: name not found, refused, unreachable, or the egress proxy said no
+    │   └── NoMeans       our own machine has no descriptor or memory left for one: nobody else is to blame
     ├── TLSRefused        the other side is not who it should be, or speaks no TLS; never downgraded
     ├── TimedOut          with its phase: connect, write, first_byte, idle
     ├── ConnectionLost    closed or reset before the answer was whole
@@ -22,6 +23,7 @@ __all__ = [
     "ConnectFailed",
     "ConnectionLost",
     "EncodingRefused",
+    "NoMeans",
     "Phase",
     "TLSRefused",
     "TimedOut",
@@ -45,6 +47,10 @@ class TransportFault(Exception):
 
 class ConnectFailed(TransportFault):
     """There is no connection; the request never left."""
+
+
+class NoMeans(ConnectFailed):
+    """No file descriptor or memory is left on our own machine for a connection; the other side was not even asked."""
 
 
 class TLSRefused(TransportFault):

@@ -38,6 +38,8 @@ _COUNTED = "counted"
 _COUNTS = {f"{span.value} {scope.value}": (span, scope) for span in Span for scope in Scope}
 #: Two clocks never agree quite; a difference this small is the same moment.
 _SAME_MOMENT_S = 1.5
+#: Epoch seconds beyond which there is no moment, but a number that somebody made up: 3,000 years.
+_FARTHEST_S = 1e11
 
 
 class Fact(NamedTuple):
@@ -214,14 +216,14 @@ _NAMED = frozenset({Scope.PROVIDER_MODEL.value, Scope.KEY_MODEL.value, Scope.KEY
 }
 
 
-def _read(report: Sequence[Any]) -> Fact | None:
+def _read(report: Any) -> Fact | None:
     """The fact in a tuple or list from outside, or None for what is none."""
-    if len(report) != len(Fact._fields):
+    if not isinstance(report, (tuple, list)) or len(report) != len(Fact._fields):
         return None
     provider, fingerprint, scope, name, at, level, word, cause = report
     if not all(isinstance(text, str) for text in (provider, fingerprint, scope, name, word, cause)):
         return None
-    if type(level) is not int or level < 0 or type(at) not in (int, float) or not math.isfinite(at):
+    if type(level) is not int or level < 0 or type(at) not in (int, float) or not abs(at) <= _FARTHEST_S:
         return None
     if word not in _WORDS.get(scope, ()) or cause not in _CAUSES:
         return None

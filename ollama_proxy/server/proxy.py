@@ -17,6 +17,7 @@ from ollama_proxy.server.app import App
 from ollama_proxy.server.assembly import Lasting, Parts, assemble
 from ollama_proxy.server.services import LIBRARY
 from ollama_proxy.settings import Settings
+from ollama_proxy.store import UNREADABLE
 from ollama_proxy.texts import Texts
 
 __all__ = ["Proxy"]
@@ -27,8 +28,6 @@ _FLUSH_S = 0.5
 _FACTS_S = 1.0
 _FACTS = "pool/"
 _MEMORY = "memory"
-#: What a document that somebody else has written into state.db may come to; it costs what was learnt, not the start.
-_UNREADABLE = (msgspec.DecodeError, TypeError, ValueError, AttributeError, LookupError)
 #: Between two looks at the settings' files.
 _WATCH_S = 2.0
 
@@ -177,7 +176,7 @@ class Proxy:
         now, wall = lasting.clock.now(), lasting.clock.wall()
         for name, pool in lasting.pools.items():
             saved = lasting.documents.get(_FACTS + name)
-            with contextlib.suppress(*_UNREADABLE):
+            with contextlib.suppress(*UNREADABLE):
                 pool.restore([] if saved is None else msgspec.json.decode(saved), now, wall)
         self._look_again()
 
@@ -206,10 +205,10 @@ class Proxy:
 
     def _restore_memory(self) -> None:
         saved = self.lasting.documents.get(_MEMORY)
-        with contextlib.suppress(*_UNREADABLE):
+        with contextlib.suppress(*UNREADABLE):
             self.lasting.memory.import_(None if saved is None else msgspec.json.decode(saved))
 
     def _restore_library(self) -> None:
         saved = self.lasting.documents.get(LIBRARY)
-        with contextlib.suppress(*_UNREADABLE):
+        with contextlib.suppress(*UNREADABLE):
             self.lasting.library.restore(None if saved is None else msgspec.json.decode(saved))

@@ -105,9 +105,11 @@ def with_mark(track: Track, _context: Context) -> Track:
 def no_blank_line(track: Track, context: Context) -> Track:
     """No end mark, and no blank line after the last event."""
     kept = without("done")(track, context)
-    last = kept[-1]
+    # Behind the last frame there may be a pause.
+    place = max(place for place, item in enumerate(kept) if isinstance(item, Frame))
+    last = kept[place]
     assert isinstance(last, Frame)
-    return [*kept[:-1], Frame(last.data.rstrip(b"\n") + b"\n", last.kind)]
+    return [*kept[:place], Frame(last.data.rstrip(b"\n") + b"\n", last.kind)]
 
 
 def twice_done(track: Track, context: Context) -> Track:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ollama_proxy.store.documents import Documents
+from ollama_proxy.store.documents import UNREADABLE, Documents
 
-__all__ = ["Documents"]
+__all__ = ["UNREADABLE", "Documents"]

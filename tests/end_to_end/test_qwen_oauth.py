@@ -16,7 +16,9 @@ from typing import Any
 import ollama
 import pytest
 
-from ollama_proxy.simulator import Send, SimulatorThread, Status, Wait
+from ollama_proxy import sign_in
+from ollama_proxy.simulator import Chunk, Send, SimulatorThread, Sleep, Status, Wait
+from ollama_proxy.upstream import Transport
 from tests.support.program import Program, run_program
 from tests.support.running import RunningProxy
 
@@ -407,6 +409,19 @@ def test_a_sign_in_service_in_trouble_ends_nothing(world: World) -> None:
         assert all(ask(proxy) for _ in range(4))
     assert [renewal.status for renewal in world.renewals()] == [500, 200]
     assert {chat.key for chat in world.chats()} == {"k-ok-1", "access-2"}
+
+
+def test_a_sign_in_service_that_drips_its_answer_is_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F33, P4: each byte comes in time, and the last one never: the other key serves, and the service may stop."""
+    monkeypatch.setattr(sign_in, "_TRANSPORT", Transport(5.0, 0.5, 10.0))
+    world.write(EXPIRED)
+    drip = [action for _ in range(400) for action in (Chunk(b" "), Sleep(0.05))]
+    world.simulator.on("qwen", [Status(200), *drip], operation="token", times=1)
+    key = world.simulator.key("qwen", "k-ok-1")
+    with world.proxy(QWEN_API_KEYS=f"oauth:{world.file},{key}") as proxy:
+        assert all(ask(proxy) for _ in range(3))
+        world.simulator.wait_for(lambda log: any(call.gave_up for call in log if call.operation == "token"))
+    assert {chat.key for chat in world.chats()} == {"k-ok-1"}
 
 
 # --- what nobody sees -------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ollama_proxy.outcome import OK, Kind, Outcome, Scope
 from ollama_proxy.pool import Fact, KeyPool, Lease, PoolRules, State, merge_facts
@@ -115,7 +116,7 @@ def test_a_younger_revival_beats_an_older_death_in_any_order() -> None:
 
 
 def test_reports_sent_to_and_fro_do_not_creep() -> None:
-    """F108, B86: two processes that copy each other's facts for an hour still agree on the moment."""
+    """I18, B86: two processes that copy each other's facts for an hour still agree on the moment."""
     a, b = make_pool(1), make_pool(1)
     end(a, Outcome(Kind.QUOTA, wait_s=7200.0))
     first = a.facts(START, WALL)
@@ -128,7 +129,7 @@ def test_reports_sent_to_and_fro_do_not_creep() -> None:
 
 @pytest.mark.parametrize(("cause", "believed"), [("rate", 26 * 3600.0), ("quota", 26 * 3600.0), ("daily", 26 * 3600.0)])
 def test_a_moment_in_the_far_future_is_believed_for_a_day(cause: str, believed: float) -> None:
-    """F107: an entry of the year 2999 is a broken clock, not a limit."""
+    """F103, I5: an entry of the year 2999 is a broken clock, not a limit."""
     pool = make_pool(1)
     fact = ("p", secrets(1)[0].fingerprint, "key", "", 32472144000.0, 1, "exhausted", cause)
     pool.restore([fact], START, WALL)
@@ -144,7 +145,14 @@ GOOD: tuple[Any, ...] = ("p", FINGERPRINT, "key", "", WALL + 3600, 0, "exhausted
 @pytest.mark.parametrize(
     "fact",
     [
+        None,
+        7,
+        10**400,
+        "eightfit",
+        {},
+        dict.fromkeys(range(8)),
         (),
+        (None,) * 8,
         GOOD[:-1],
         (*GOOD, 1),
         ("q", *GOOD[1:]),
@@ -156,6 +164,10 @@ GOOD: tuple[Any, ...] = ("p", FINGERPRINT, "key", "", WALL + 3600, 0, "exhausted
         (*GOOD[:4], math.nan, *GOOD[5:]),
         (*GOOD[:4], math.inf, *GOOD[5:]),
         (*GOOD[:4], "soon", *GOOD[5:]),
+        (*GOOD[:4], None, *GOOD[5:]),
+        (*GOOD[:4], 10**400, *GOOD[5:]),
+        (*GOOD[:4], 1e300, *GOOD[5:]),
+        (*GOOD[:4], -(10**400), *GOOD[5:]),
         (*GOOD[:4], True, *GOOD[5:]),
         (*GOOD[:4], WALL - 1, *GOOD[5:]),
         (*GOOD[:5], -1, *GOOD[6:]),
@@ -166,13 +178,39 @@ GOOD: tuple[Any, ...] = ("p", FINGERPRINT, "key", "", WALL + 3600, 0, "exhausted
         ("p", FINGERPRINT, "life", "", WALL, 0, "worked", ""),
     ],
 )
-def test_what_is_no_fact_of_ours_is_skipped(fact: tuple[Any, ...]) -> None:
-    """F107: garbage from outside changes nothing and raises nothing."""
+def test_what_is_no_fact_of_ours_is_skipped(fact: Any) -> None:
+    """F103: garbage from outside changes nothing and raises nothing."""
     pool = make_pool(1)
     pool.restore([fact], START, WALL)
     assert pool.snapshot(START) == make_pool(1).snapshot(START)
     pool.restore([fact, GOOD], START, WALL)
     assert pool.snapshot(START)[0].state is State.EXHAUSTED
+
+
+anything = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(10**400), 10**400),
+        st.floats(),
+        st.sampled_from([item for item in GOOD if isinstance(item, str)]),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=8), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
+    max_leaves=12,
+)
+nearly = st.tuples(*(st.one_of(st.just(item), anything) for item in GOOD))
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.lists(st.one_of(anything, nearly), max_size=4))
+def test_whatever_json_the_file_holds_the_pool_goes_on(report: list[Any]) -> None:
+    """F103, I5: wrong types, nulls, numbers without end: nothing is raised, every wait has its bound."""
+    pool = make_pool(1)
+    pool.restore([*report, GOOD], START, WALL)
+    until_s = pool.snapshot(START)[0].until_s
+    assert until_s is not None
+    assert 0 < until_s <= 32 * DAY
+    json.dumps(pool.facts(START, WALL), allow_nan=False)
 
 
 def test_other_processes_cannot_kill_every_key_that_ever_worked() -> None:

@@ -14,7 +14,7 @@ from ollama_proxy.simulator import Simulator
 from ollama_proxy.simulator.faults import FAULTS
 from tests.support.fault_kit import CHECKS, MODEL, SLOW_S, ask, frames, good, left, says, texts
 from tests.support.loops import play
-from tests.support.sim_kit import Got, SteadyClock, chat, events, fetch
+from tests.support.sim_kit import MODELS, Got, SteadyClock, chat, events, fetch
 
 
 @says("close-first")
@@ -288,6 +288,18 @@ async def _(sim: Simulator, name: str) -> None:
     assert body.endswith(b"}\n")
     assert not body.endswith(b"\n\n")
     assert b'"finish_reason":"stop"' in body.rpartition(b"\n\n")[2]
+
+
+def test_a_pause_behind_the_last_piece_is_not_in_the_way() -> None:
+    """Some providers end with the last piece of text: with a pause behind each piece, that comes last."""
+
+    async def scene() -> None:
+        async with Simulator(delay_s=0.001) as sim:
+            for provider in ("google", "openrouter", "akash", "cohere", "codestral", "qwen"):
+                body = chat(provider, "Hello", model=f"{MODELS[provider]}!no-blank", stream=True)
+                assert (await fetch(sim, provider, body)).body.endswith(b"}\n")
+
+    asyncio.run(scene())
 
 
 @says("bom")

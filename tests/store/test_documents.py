@@ -65,6 +65,39 @@ def test_a_file_that_is_no_database_is_set_aside(tmp_path: Path) -> None:
     assert (tmp_path / "state.db.broken-1").read_bytes().startswith(b"this is no database")
 
 
+def test_what_is_no_document_is_passed_over(tmp_path: Path) -> None:
+    """F103: values of types that we never write."""
+    path = tmp_path / "state.db"
+    store = Documents(path)
+    store.put("good", b"1")
+    store.close()
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.executemany("INSERT INTO documents VALUES (?, ?)", [("number", 7), ("text", "{}"), ("half", 0.5)])
+    again = Documents(path)
+    assert [again.get(name) for name in ("good", "number", "text", "half")] == [b"1", None, None, None]
+
+
+@pytest.mark.parametrize("accident", ["garbage", "torn", "deleted"])
+def test_a_file_that_is_lost_while_running_is_begun_anew_with_all_that_is_known(tmp_path: Path, accident: str) -> None:
+    """F103: overwritten, cut off in the middle, deleted: the next write finds it and loses nothing."""
+    path = tmp_path / "state.db"
+    store = Documents(path)
+    for name in ("a", "b"):
+        store.put(name, name.encode() * 9_000)
+    store.close()
+    whole = path.read_bytes()
+    if accident == "deleted":
+        path.unlink()
+    else:
+        path.write_bytes(b"garbage" * 2_000 if accident == "garbage" else whole[: len(whole) // 2])
+    store.put("a", b"1")
+    store.close()
+    assert store.trouble == ""
+    again = Documents(path)
+    assert (again.get("a"), again.get("b")) == (b"1", b"b" * 9_000)
+    assert (tmp_path / "state.db.broken-1").exists() is (accident != "deleted")
+
+
 def test_a_folder_that_cannot_be_made_costs_only_persistence(tmp_path: Path) -> None:
     """F102: without a disk everything goes on in memory, and the trouble can be seen."""
     (tmp_path / "file").write_text("in the way")

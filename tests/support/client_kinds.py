@@ -26,6 +26,7 @@ __all__ = [
     "every_kind",
     "every_stream",
     "every_way",
+    "every_whole",
 ]
 
 
@@ -378,5 +379,6 @@ WAYS = [*STREAMS, *WHOLE]
 
 every_way = pytest.mark.parametrize("way", WAYS, ids=str)
 every_stream = pytest.mark.parametrize("way", STREAMS, ids=str)
+every_whole = pytest.mark.parametrize("way", WHOLE, ids=str)
 #: One way for each protocol, where streaming makes no difference to the fault.
 every_kind = pytest.mark.parametrize("way", [Way(kind, n % 2 == 0) for n, kind in enumerate(KINDS)], ids=str)

@@ -7,11 +7,15 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
 __all__ = ["ROOT", "Program", "run_program"]
+
+#: A test that hangs is a failed test.
+PATIENCE_S = 30.0
 
 ROOT = Path(__file__).parents[2]
 _ADDRESS = re.compile(r"http://[0-9.]+:(\d+)|http://\[[0-9a-f:]+\]:(\d+)")
@@ -56,6 +60,10 @@ class Program:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
     def __enter__(self) -> Program:
         assert self._process.stdout is not None
         for line in self._process.stdout:
@@ -77,10 +85,30 @@ class Program:
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
 
+    def read_until(self, mark: str) -> str:
+        """Reads on until a line with `mark`, which comes back."""
+        assert self._process.stdout is not None
+        # A pipe cannot be read with a limit everywhere: the end of the program ends the wait, too.
+        watchdog = threading.Timer(PATIENCE_S, self._process.kill)
+        watchdog.start()
+        try:
+            for line in self._process.stdout:
+                self.output += line
+                if mark in line:
+                    return line
+        finally:
+            watchdog.cancel()
+        raise AssertionError(f"{mark!r} was never said:\n{self.output}")
+
     def wait(self) -> int:
-        rest, _ = self._process.communicate(timeout=30)
+        """The exit code; what was said to the end is read meanwhile."""
+        rest, _ = self._process.communicate(timeout=PATIENCE_S)
         self.output += rest
         return self._process.returncode
+
+    def wait_unread(self) -> int:
+        """The exit code of a program that nobody listens to."""
+        return self._process.wait(PATIENCE_S)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from ollama_proxy.simulator import Simulator
 
-__all__ = ["PNG", "Got", "SteadyClock", "chat", "events", "fetch", "tool"]
+__all__ = ["MODELS", "PNG", "Got", "SteadyClock", "chat", "events", "fetch", "tool"]
 
 #: A data URL with the beginning of a picture.
 PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8)).decode()

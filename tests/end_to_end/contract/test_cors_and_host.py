@@ -81,7 +81,7 @@ def test_pages_of_this_machine_and_apps_may_read(world: World, origin: str) -> N
 )
 @pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions", "/v1/messages", "/", "/api/nope", "/healthz"])
 def test_other_pages_get_nothing(world: World, origin: str, path: str) -> None:
-    """C223 C224: 403 without a body for every method on every path, and no provider is called."""
+    """C223 C224, F86: 403 without a body for every method on every path, and no provider is called."""
     for method, body in (("GET", None), ("POST", ASK), ("OPTIONS", None), ("DELETE", None)):
         assert_forbidden(world.ask(method, path, body, origin=origin))
     assert not world.arrivals

@@ -168,7 +168,7 @@ def test_stop_reaches_the_provider_in_either_form(world: World, stop: Any) -> No
     ],
 )
 def test_what_ollama_would_refuse_is_the_providers_to_judge(world: World, content: Any, model: str) -> None:
-    """An image's address and a null content reach the provider as they are."""
+    """F84: an image's address and a null content reach the provider as they are; nobody here goes there."""
     world.answer_with(whole({"content": "Seen."}))
     message = {"role": "assistant" if content is None else "user", "content": content}
     messages = [message, {"role": "user", "content": "hi"}]

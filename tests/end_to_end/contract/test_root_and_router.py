@@ -209,7 +209,7 @@ def test_another_method_is_told_which_ones_there_are(world: World, method: str, 
 
 @pytest.mark.parametrize("path", ["/api/tags/", "//api/tags", "/api//tags", "/v1/api/tags", "/api/tags?x=1"])
 def test_slips_in_a_base_url_are_served_at_once(world: World, path: str) -> None:
-    """C15 C17: a slash too many is no redirect, since many clients follow none."""
+    """C15 C17, F92: a slash too many is no redirect, since many clients follow none."""
     answer = world.get(path)
     assert (answer.status, answer.type) == (200, JSON)
     assert answer.json["models"]
@@ -217,7 +217,7 @@ def test_slips_in_a_base_url_are_served_at_once(world: World, path: str) -> None
 
 @pytest.mark.parametrize("path", ["/api/chat/", "//api/chat", "/v1/v1/chat/completions", "//v1//chat/completions/"])
 def test_slips_before_a_body_are_served_at_once(world: World, path: str) -> None:
-    """C16 C17: the same for POST, with its body."""
+    """C16 C17, F92: the same for POST, with its body."""
     answer = world.post(path, POSTS["/api/chat"])
     assert answer.status == 200
     assert "message" in str(answer.json)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+import anthropic
 import openai
 import pytest
 
-from ollama_proxy.simulator import Chunk, Header, Raw, Send, Status
-from tests.support.client_kinds import Way, every_kind, every_stream, every_way
+from ollama_proxy.simulator import Chunk, Header, Raw, Send, Status, Wait
+from tests.support.client_kinds import WAYS, Way, every_kind, every_stream, every_way
 from tests.support.faulty_world import NO_WAITING, World, limited, make_world
+from tests.support.sdks import ask_by_sdk, every_sdk
 
 GOOGLE = "google:gemini-2.5-flash"
 COHERE = "cohere:command-a-03-2025"
@@ -46,12 +48,14 @@ def states(world: World, provider: str) -> set[str]:
 
 @pytest.mark.parametrize("status", ["500", "502", "503", "504", "529"])
 def test_an_outage_is_not_fed(world: World, status: str) -> None:
-    """F15, P3: two minutes down: 1.2 attempts per request at most, quick answers, no key blamed, back within 15 s."""
+    """F15, P3: two minutes down, in every protocol: 1.2 attempts per request, quick answers, back within 15 s."""
     world.sim.on("cohere", [Status(int(status)), Send(b'{"message": "internal error"}')], times=None)
     told = []
-    for _ in range(120):
-        told.append(world.ask(PLAIN, COHERE))
+    for second in range(120):
+        told.append(world.ask(WAYS[second % len(WAYS)], COHERE))
         world.clock.travel(1)
+    for answer in told:
+        answer.assert_refused(answer.status)
     assert {answer.status for answer in told} <= {502, 503, 504}
     assert len(world.calls("cohere")) <= 1.2 * 120 + 10 + 12
     assert sum(answer.seconds < 0.01 for answer in told) > 60
@@ -298,6 +302,22 @@ def test_an_empty_budget_makes_the_first_failure_the_answer(world: World, way: W
 
 
 @every_way
+def test_who_is_slow_is_not_asked_twice_at_once(world: World, way: Way) -> None:
+    """P3: the first call has begun and says nothing: no second one starts beside it, and its answer is the answer."""
+    world.sim.hold("go")
+    world.sim.say("cohere", [Wait("go"), "At last."], times=1)
+    with world.caller().ask(way, COHERE) as slow:
+        world.wait_until(lambda: world.calls("cohere"))
+        # Ten others are served in the meantime.
+        for _ in range(10):
+            world.ask(PLAIN, GOOGLE).assert_ok()
+        assert len(world.calls("cohere")) == 1
+        world.sim.release("go")
+        way.told(slow.to_end()).assert_ok("At last.")
+    assert len(world.calls("cohere")) == 1
+
+
+@every_way
 def test_an_sdk_that_repeats_is_not_repeated_for(world: World, way: Way) -> None:
     """F29: with `x-stainless-retry-count` a provider's fault is told at once; a key's is still no reason to fail."""
     world.sim.on("cohere", [Status(500), Send(b'{"message": "broken"}')], times=1)
@@ -312,13 +332,15 @@ def test_an_sdk_that_repeats_is_not_repeated_for(world: World, way: Way) -> None
         world.ask(way, COHERE, headers={"x-stainless-retry-count": "2"}).assert_ok()
 
 
-def test_the_official_sdk_and_the_proxy_do_not_multiply(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@every_sdk
+def test_the_official_sdk_and_the_proxy_do_not_multiply(
+    world: World, sdk: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """F29: an SDK that repeats twice and a proxy that repeats make six calls at most, not twelve."""
-    monkeypatch.setattr("openai._base_client.time.sleep", world.clock.travel)
+    monkeypatch.setattr(f"{sdk}._base_client.time.sleep", world.clock.travel)
     world.sim.on("cohere", [Status(500), Send(b'{"message": "broken"}')], times=None)
-    client = openai.OpenAI(base_url=f"{world.proxy.url}/v1", api_key="any")
-    with client, pytest.raises(openai.InternalServerError):
-        client.chat.completions.create(model=COHERE, messages=[{"role": "user", "content": "hi"}])
+    with pytest.raises((openai.InternalServerError, anthropic.InternalServerError)):
+        ask_by_sdk(world, sdk, COHERE)
     assert 3 <= len(world.calls("cohere")) <= 6
 
 

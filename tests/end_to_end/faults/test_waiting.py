@@ -8,12 +8,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import anthropic
 import openai
 import pytest
 
 from ollama_proxy.simulator import Arrival, Sleep, Stall
 from tests.support.client_kinds import Way, every_way
 from tests.support.faulty_world import Caller, World, limited, make_world
+from tests.support.sdks import ask_by_sdk, every_sdk
 
 COHERE = "cohere:command-a-03-2025"
 CODESTRAL = "codestral:codestral-latest"
@@ -119,6 +121,26 @@ def test_leaving_the_line_costs_no_call(world: World, way: Way) -> None:
     assert [call.status for call in world.calls("qwen")] == [429, 200]
 
 
+@pytest.fixture(scope="module")
+def brief(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """All the time that a request has is less than it may wait for a key."""
+    times = "[timeouts]\nanswer_s = 1.8\nkey_wait_s = 5\n"
+    with make_world(tmp_path_factory, {"qwen": KEYS["qwen"]}, times) as running:
+        yield running
+
+
+@every_way
+def test_the_wait_for_a_key_is_part_of_all_the_time(brief: World, way: Way) -> None:
+    """F12, I13: half a second in line, then silence: 504 when the time of the whole request is up, not later."""
+    brief.fresh()
+    tire(brief, QWEN, retry_after="7")
+    brief.clock.travel(6.5)
+    brief.sim.on("qwen", [Stall()], times=None)
+    told = brief.ask(way, QWEN)
+    told.assert_refused(504, "upstream_timeout")
+    assert 1.5 < told.seconds < 2.6
+
+
 # --- no use waiting (F13, F14) ----------------------------------------------------------------------------------------
 
 
@@ -135,7 +157,8 @@ def test_a_long_rest_is_told_at_once(world: World, way: Way) -> None:
     assert len(world.calls("cohere")) == 3
 
 
-def test_who_obeys_is_served(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@every_sdk
+def test_who_obeys_is_served(world: World, sdk: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """F13: the official SDK waits as long as it is told to, and then succeeds by itself."""
     waits: list[float] = []
 
@@ -143,11 +166,9 @@ def test_who_obeys_is_served(world: World, monkeypatch: pytest.MonkeyPatch) -> N
         waits.append(seconds)
         world.clock.travel(seconds)
 
-    monkeypatch.setattr("openai._base_client.time.sleep", wait)
+    monkeypatch.setattr(f"{sdk}._base_client.time.sleep", wait)
     tire(world, COHERE, retry_after="40")
-    with openai.OpenAI(base_url=f"{world.proxy.url}/v1", api_key="any") as client:
-        answer = client.chat.completions.create(model=COHERE, messages=[{"role": "user", "content": "hi"}])
-    assert answer.choices[0].message.content
+    assert ask_by_sdk(world, sdk, COHERE)
     (waited,) = waits
     assert 40 <= waited <= 43.1
     assert [call.status for call in world.calls("cohere")] == [429, 429, 429, 200]
@@ -187,13 +208,14 @@ def test_codex_is_told_to_stop_and_when_to_come_back(world: World, stream: bool)
     assert "resets_at" not in error
 
 
-def test_an_sdk_makes_one_call_and_no_more(world: World) -> None:
+@every_sdk
+def test_an_sdk_makes_one_call_and_no_more(world: World, sdk: str) -> None:
     """F14: with `x-should-retry: false` the official SDK does not repeat."""
     tire(world, COHERE, retry_after="32400")
-    served = 'ollama_proxy_requests_total{protocol="openai",provider="cohere",status="429"}'
+    served = f'ollama_proxy_requests_total{{protocol="{sdk}",provider="cohere",status="429"}}'
     before = world.metric(served)
-    with openai.OpenAI(base_url=f"{world.proxy.url}/v1", api_key="any") as client, pytest.raises(openai.RateLimitError):
-        client.chat.completions.create(model=COHERE, messages=[{"role": "user", "content": "hi"}])
+    with pytest.raises((openai.RateLimitError, anthropic.RateLimitError)):
+        ask_by_sdk(world, sdk, COHERE)
     assert world.metric(served) == before + 1
 
 
@@ -230,19 +252,20 @@ def test_a_herd_does_not_trample_keys_that_come_back_together(world: World) -> N
     assert max(Counter(call.key for call in second_wave).values(), default=0) <= 2
 
 
-def test_a_probe_whose_client_leaves_frees_its_place(world: World) -> None:
+@every_way
+def test_a_probe_whose_client_leaves_frees_its_place(world: World, way: Way) -> None:
     """F97: the key is as it was, and the next request is the probe."""
     tire(world, QWEN, retry_after="7")
     world.clock.travel(8)
     world.sim.on("qwen", [Stall()], times=1)
-    prober = world.caller().ask(PLAIN, QWEN)
+    prober = world.caller().ask(way, QWEN)
     world.wait_until(lambda: len(world.calls("qwen")) == 2)
     prober.leave()
     world.sim.wait_for(lambda log: log[-1].gave_up)
     world.wait_until(world.is_idle)
     (rest,) = world.key("qwen#1")["rests"]
     assert rest["state"] == "half-open"
-    world.ask(PLAIN, QWEN).assert_ok()
+    world.ask(way, QWEN).assert_ok()
     assert [call.status for call in world.calls("qwen")] == [429, 0, 200]
 
 
