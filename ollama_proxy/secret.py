@@ -23,12 +23,13 @@ _MASK = b"[key]"
 #: Shorter strings would mask ordinary words.
 _SHORTEST = 8
 _HALF = _SHORTEST // 2
-#: How keys begin that have nothing secret about their beginning: `AIzaSy`, `sk-or-v1-`, `gsk_`, `my-key-2-`.
+#: A word that anybody may write, perhaps with a number.
 _WORD = rb"(?:[A-Z]?[a-z]*|[A-Z]+)[0-9]{0,4}"
+#: How keys begin that have nothing secret about their beginning: `AIzaSy`, `sk-or-v1-`, `gsk_`, `my-key-2-`.
 _PUBLIC = re.compile(rb"(?:AIzaSy|(?:%b[-_.:])+)" % _WORD)
 _ONE_WORD = re.compile(_WORD)
-#: What keys are made of, in stretches that are long enough to look at.
-_STRETCH = re.compile(rb"[0-9A-Za-z_\-.~+/=]{8,}")
+#: Where a piece may be: no key has a blank in it.
+_STRETCH = re.compile(rb"\S{8,}")
 
 
 class Secret:
