@@ -27,6 +27,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 _MAX_TEXT = 200
 #: Records that may wait; beyond, the oldest are counted as dropped and forgotten.
 _MAX_WAITING = 10_000
+#: What of the libraries below us speaks in our log, and how often at most it says the same.
+_LIBRARIES = ("asyncio", "uvicorn")
+_QUIET_S = 60.0
+_MOST_WORDS = 100
 #: Seconds for the last lines to be read by whoever reads them.
 _LAST_LINES_S = 2.0
 
@@ -150,6 +154,27 @@ class _Dropping(QueueHandler):
             _Dropping.dropped += record.getMessage().count("\n") + 1
 
 
+class _Seldom(logging.Filter):
+    """Lets the same words of a library through once a minute.
+
+    asyncio says a thousand times a second that no descriptor is left for a connection, with a traceback each (seen with
+    CPython 3.11, 2026-11).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        words = record.getMessage().partition("\n")[0]
+        if record.created - self._said.get(words, -_QUIET_S) < _QUIET_S:
+            return False
+        if len(self._said) >= _MOST_WORDS:
+            self._said.clear()
+        self._said[words] = record.created
+        return True
+
+
 class _Sink(logging.Handler):
     """Writes lines. Only the listener's thread comes here, so there is no lock that it could hold while it is stuck."""
 
@@ -184,7 +209,10 @@ class _Listener(QueueListener):
 
 
 def setup_logging(level: str, scrubber: Scrubber, sink: IO[str] | None = None) -> QueueListener:
-    """Logs of this program go to `sink` (stderr) from a thread of their own; stop() the listener at the end."""
+    """Logs of this program go to `sink` (stderr) from a thread of their own; stop() the listener at the end.
+
+    So do the warnings of the libraries below it: what they quote is masked, too.
+    """
     handler = _Sink(sink)
     handler.setFormatter(_Lines(scrubber))
     lines: queue.Queue[logging.LogRecord] = queue.Queue(_MAX_WAITING)
@@ -193,5 +221,11 @@ def setup_logging(level: str, scrubber: Scrubber, sink: IO[str] | None = None) -
     logger.handlers[:] = [_Dropping(lines)]
     logger.setLevel(level)
     logger.propagate = False
+    for name in _LIBRARIES:
+        library = logging.getLogger(name)
+        library.handlers[:] = [_Dropping(lines)]
+        library.handlers[0].addFilter(_Seldom())
+        library.setLevel(logging.WARNING)
+        library.propagate = False
     listener.start()
     return listener

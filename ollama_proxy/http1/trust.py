@@ -23,7 +23,10 @@ _BUNDLES = (
 
 
 def platform_context() -> ssl.SSLContext:
-    """A context that verifies chain and host name against what the platform trusts. Reads files: up to 50 ms."""
+    """A context that verifies chain and host name against what the platform trusts. Reads files: up to 50 ms.
+
+    Raises: OSError where they cannot be read.
+    """
     if sys.platform in ("darwin", "win32"):
         import truststore
 
@@ -40,6 +43,10 @@ def _load_bundle(context: ssl.SSLContext) -> None:
     """SSL_CERT_FILE and SSL_CERT_DIR, or OpenSSL's own place, else the first bundle that exists."""
     context.set_default_verify_paths()
     paths = ssl.get_default_verify_paths()
+    if paths.cafile and not context.cert_store_stats()["x509"]:
+        # OpenSSL passes over a default file that it cannot open. This does not: who trusts nobody, for lack of one
+        # descriptor, must not be kept.
+        context.load_verify_locations(paths.cafile)
     if paths.cafile or (paths.capath and any(Path(paths.capath).iterdir())):
         return
     bundle = next((name for name in _BUNDLES if Path(name).is_file()), None)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import socket
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,10 +18,12 @@ from ollama_proxy.http1.faults import (
     BadFraming,
     ConnectFailed,
     ConnectionLost,
+    NoMeans,
     TimedOut,
     TooMuch,
     TransportFault,
 )
+from ollama_proxy.http1.trust import platform_context
 from tests.support.fake_upstream import (
     Action,
     Upstream,
@@ -55,6 +60,46 @@ async def fault_of(script: list[Action], timeouts: Timeouts = LONG) -> Transport
         await client.close()
     assert "canary" not in str(caught.value)
     return caught.value
+
+
+# No descriptor
+
+
+@contextlib.contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """This process may open nothing more."""
+    resource = pytest.importorskip("resource")
+    free = os.dup(0)
+    os.close(free)
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # The next descriptor is the lowest that is free: the limit stands just below it.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+
+
+@on_every_loop
+async def test_without_a_descriptor_it_is_our_own_want() -> None:
+    """F105: an address, a name to look up, TLS: never told as the other side's fault, and all is well afterwards."""
+    client = Client()
+    origins = [Origin("http", "127.0.0.1", 9), Origin("http", "localhost", 9), Origin("https", "127.0.0.1", 9)]
+    for origin in origins:
+        with no_descriptor_left(), pytest.raises(NoMeans):
+            await post(client, origin)
+    async with Upstream([answer(whole(b"served"))]) as upstream:
+        response = await post(client, upstream.origin)
+        assert await response.read(100) == b"served"
+        await client.close()
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="elsewhere the platform keeps the authorities")
+def test_who_can_read_no_authority_trusts_nobody_only_for_now() -> None:
+    """F31, F105: a context without any would be kept, and refuse every provider long after the want is over."""
+    with no_descriptor_left(), pytest.raises(OSError, match=r".+"):
+        platform_context()
+    assert platform_context().cert_store_stats()["x509"] > 0
 
 
 # No connection
