@@ -39,12 +39,6 @@ TOOL: Any = {"type": "function", "function": {"name": "get_weather", "strict": T
 
 
 @pytest.fixture(scope="module")
-def simulator() -> Iterator[SimulatorThread]:
-    with SimulatorThread() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("added")
 

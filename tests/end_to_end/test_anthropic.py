@@ -17,16 +17,8 @@ from ollama_proxy.simulator import Say, SimulatorThread, Wait
 from tests.support.event_streams import events
 from tests.support.running import RunningProxy
 from tests.support.sim_kit import PNG
+from tests.support.six import EVERY_MODEL, MODELS
 
-MODELS = {
-    "google": "google:gemini-2.5-flash",
-    "openrouter": "openrouter:qwen/qwen3-coder:free",
-    "akash": "akash:meta-llama/Llama-3.3-70B-Instruct",
-    "cohere": "cohere:command-a-03-2025",
-    "codestral": "codestral:codestral-latest",
-    "qwen": "qwen:qwen3.8-max",
-}
-ALL = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 GEMINI, QWEN, COHERE = MODELS["google"], MODELS["qwen"], MODELS["cohere"]
 WEATHER: ToolParam = {
     "name": "get_weather",
@@ -45,28 +37,10 @@ def ask(text: str) -> list[MessageParam]:
     return [{"role": "user", "content": text}]
 
 
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[SimulatorThread]:
-    with SimulatorThread() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def proxy(simulator: SimulatorThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProxy]:
-    env = simulator.env({name: ["one", "two"] for name in MODELS})
-    with RunningProxy(env, tmp_path_factory.mktemp("proxy")) as running:
-        yield running
-
-
 @pytest.fixture
 def client(proxy: RunningProxy) -> Iterator[anthropic.Anthropic]:
     with anthropic.Anthropic(base_url=proxy.url, api_key="whatever", max_retries=0) as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def _fresh(simulator: SimulatorThread) -> None:
-    simulator.reset()
 
 
 def post(proxy: RunningProxy, body: Any, path: str = "/v1/messages", **more: Any) -> httpx.Response:
@@ -82,7 +56,7 @@ def minimal(model: str = GEMINI, **more: Any) -> dict[str, Any]:
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
-@ALL
+@EVERY_MODEL
 def test_the_sdk_chats(client: anthropic.Anthropic, model: str) -> None:
     """C212 C219: one question, one message, with counts and ids."""
     message = client.messages.create(model=model, max_tokens=200, messages=ask("Say Paris, please"))
@@ -99,7 +73,7 @@ def test_the_sdk_chats(client: anthropic.Anthropic, model: str) -> None:
     assert re.fullmatch("req_[0-9a-f]{24}", message._request_id or "")
 
 
-@ALL
+@EVERY_MODEL
 def test_the_sdk_streams_korean(client: anthropic.Anthropic, model: str) -> None:
     """C213: the pieces add up to what the whole answer says."""
     question = ask("서울은 어디에 있나요?")
@@ -143,7 +117,7 @@ def test_thoughts_come_first_in_a_block_of_their_own(client: anthropic.Anthropic
     assert [block.to_dict() for block in streamed.content] == [block.to_dict() for block in whole.content]
 
 
-@ALL
+@EVERY_MODEL
 def test_any_model_takes_a_wish_to_think(client: anthropic.Anthropic, model: str) -> None:
     """C218: the wish is lost where the model cannot, never refused."""
     for thinking in ({"type": "enabled", "budget_tokens": 1024}, {"type": "adaptive"}, {"type": "disabled"}):
@@ -157,7 +131,7 @@ def test_a_lost_wish_is_told(proxy: RunningProxy) -> None:
     assert "reasoning_effort" in answer.headers["x-proxy-dropped"]
 
 
-@ALL
+@EVERY_MODEL
 @pytest.mark.parametrize("streaming", [False, True], ids=["whole", "stream"])
 def test_a_tool_round_trip_with_parallel_calls(
     client: anthropic.Anthropic, simulator: SimulatorThread, model: str, streaming: bool

@@ -28,21 +28,10 @@ HUGE = b"9" * 6000
 
 
 @pytest.fixture(scope="module")
-def simulator() -> Iterator[SimulatorThread]:
-    with SimulatorThread() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def proxy(simulator: SimulatorThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProxy]:
     env = simulator.env({"google": ["one"], "akash": ["one"]})
     with RunningProxy(env, tmp_path_factory.mktemp("proxy")) as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def _fresh(simulator: SimulatorThread) -> None:
-    simulator.reset()
 
 
 def ask(port: int, path: str, body: Any, method: str = "POST", **headers: str) -> tuple[int, dict[str, str], bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import ollama
 import openai
@@ -18,24 +17,6 @@ MODELS = {
     "qwen": "qwen:text-embedding-v4",
 }
 ALL = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[SimulatorThread]:
-    with SimulatorThread() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def proxy(simulator: SimulatorThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProxy]:
-    env = simulator.env({name: ["one", "two"] for name in MODELS})
-    with RunningProxy(env, tmp_path_factory.mktemp("proxy")) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def _fresh(simulator: SimulatorThread) -> None:
-    simulator.reset()
 
 
 @ALL

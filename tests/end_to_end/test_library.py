@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import ollama
@@ -13,12 +12,6 @@ from tests.support.running import RunningProxy
 
 M = "google:gemini-2.5-flash"
 ASK = [{"role": "user", "content": "Say Paris, please"}]
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[SimulatorThread]:
-    with SimulatorThread() as running:
-        yield running
 
 
 def names(client: ollama.Client) -> list[str]:

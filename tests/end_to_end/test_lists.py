@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import ollama
-import pytest
 
 from ollama_proxy.simulator import SimulatorThread
 from tests.support.program import Program
 from tests.support.running import RunningProxy
-
-
-@pytest.fixture
-def simulator() -> Iterator[SimulatorThread]:
-    with SimulatorThread() as running:
-        yield running
 
 
 def names(client: ollama.Client) -> set[str]:

@@ -12,29 +12,7 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from ollama_proxy.simulator import SimulatorThread
 from tests.support.running import RunningProxy
-
-MODELS = {
-    "google": "google:gemini-2.5-flash",
-    "openrouter": "openrouter:qwen/qwen3-coder:free",
-    "akash": "akash:meta-llama/Llama-3.3-70B-Instruct",
-    "cohere": "cohere:command-a-03-2025",
-    "codestral": "codestral:codestral-latest",
-    "qwen": "qwen:qwen3.8-max",
-}
-ALL = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[SimulatorThread]:
-    with SimulatorThread() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def proxy(simulator: SimulatorThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProxy]:
-    env = simulator.env({name: ["one", "two"] for name in MODELS})
-    with RunningProxy(env, tmp_path_factory.mktemp("proxy")) as running:
-        yield running
+from tests.support.six import EVERY_MODEL, MODELS
 
 
 @pytest.fixture
@@ -49,12 +27,7 @@ def openai_client(proxy: RunningProxy) -> Iterator[openai.OpenAI]:
         yield running
 
 
-@pytest.fixture(autouse=True)
-def _fresh(simulator: SimulatorThread) -> None:
-    simulator.reset()
-
-
-@ALL
+@EVERY_MODEL
 def test_ollama_client_chats(client: ollama.Client, model: str) -> None:
     """C60 C240: one question, one whole answer."""
     answer = client.chat(model, [{"role": "user", "content": "Say Paris, please"}])
@@ -65,7 +38,7 @@ def test_ollama_client_chats(client: ollama.Client, model: str) -> None:
     assert answer.eval_count
 
 
-@ALL
+@EVERY_MODEL
 def test_ollama_client_streams(client: ollama.Client, model: str) -> None:
     """C69 C70 C73: the pieces add up to what the whole answer says."""
     question = [{"role": "user", "content": "서울은 어디에 있나요?"}]
@@ -77,7 +50,7 @@ def test_ollama_client_streams(client: ollama.Client, model: str) -> None:
     assert len(parts) > 2
 
 
-@ALL
+@EVERY_MODEL
 def test_async_ollama_client_streams(proxy: RunningProxy, model: str) -> None:
     """C233 C240: the asynchronous client, ten streams at a time without mixing."""
 
@@ -96,7 +69,7 @@ def test_async_ollama_client_streams(proxy: RunningProxy, model: str) -> None:
     assert all(f"number {number}" in answer for number, answer in enumerate(answers))
 
 
-@ALL
+@EVERY_MODEL
 def test_openai_client_chats_and_streams(openai_client: openai.OpenAI, model: str) -> None:
     """The OpenAI SDK works with only base_url changed."""
     question: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say Paris, please"}]

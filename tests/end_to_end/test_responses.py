@@ -16,21 +16,13 @@ from ollama_proxy.simulator import Say, SimulatorThread, Wait
 from tests.support.event_streams import events
 from tests.support.running import RunningProxy
 from tests.support.sim_kit import PNG
+from tests.support.six import EVERY_MODEL, MODELS
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
 
-MODELS = {
-    "google": "google:gemini-2.5-flash",
-    "openrouter": "openrouter:qwen/qwen3-coder:free",
-    "akash": "akash:meta-llama/Llama-3.3-70B-Instruct",
-    "cohere": "cohere:command-a-03-2025",
-    "codestral": "codestral:codestral-latest",
-    "qwen": "qwen:qwen3.8-max",
-}
-ALL = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 GEMINI, QWEN, COHERE = MODELS["google"], MODELS["qwen"], MODELS["cohere"]
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 WEATHER: Any = {
@@ -42,28 +34,10 @@ WEATHER: Any = {
 }
 
 
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[SimulatorThread]:
-    with SimulatorThread() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def proxy(simulator: SimulatorThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProxy]:
-    env = simulator.env({name: ["one", "two"] for name in MODELS})
-    with RunningProxy(env, tmp_path_factory.mktemp("proxy")) as running:
-        yield running
-
-
 @pytest.fixture
 def client(proxy: RunningProxy) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="whatever", max_retries=0) as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def _fresh(simulator: SimulatorThread) -> None:
-    simulator.reset()
 
 
 def post(proxy: RunningProxy, **body: Any) -> httpx.Response:
@@ -71,7 +45,7 @@ def post(proxy: RunningProxy, **body: Any) -> httpx.Response:
     return httpx.post(f"{proxy.url}/v1/responses", json={"model": GEMINI, "input": "hi", **body}, timeout=20)
 
 
-@ALL
+@EVERY_MODEL
 def test_the_sdk_gets_a_response(client: openai.OpenAI, model: str) -> None:
     """C206."""
     response = client.responses.create(model=model, input="Say Paris, please", instructions="Be brief.")
@@ -82,7 +56,7 @@ def test_the_sdk_gets_a_response(client: openai.OpenAI, model: str) -> None:
     assert response.usage.output_tokens > 0
 
 
-@ALL
+@EVERY_MODEL
 def test_the_sdk_streams_korean(client: openai.OpenAI, model: str) -> None:
     """C207: the pieces add up to what the whole response says."""
     whole = client.responses.create(model=model, input="서울은 어디에 있나요?")
@@ -132,12 +106,12 @@ def test_thoughts_are_an_item_of_their_own(client: openai.OpenAI, model: str) ->
     assert [item.type for item in whole.output] == [item.type for item in streamed.output] == ["reasoning", "message"]
 
 
-@ALL
+@EVERY_MODEL
 def test_any_model_takes_a_wish_to_think(client: openai.OpenAI, model: str) -> None:
     assert client.responses.create(model=model, input="Why?", reasoning={"effort": "high"}).output_text
 
 
-@ALL
+@EVERY_MODEL
 @pytest.mark.parametrize("streaming", [False, True], ids=["whole", "stream"])
 def test_a_tool_round_trip_with_parallel_calls(
     client: openai.OpenAI, simulator: SimulatorThread, model: str, streaming: bool
@@ -175,7 +149,7 @@ APPLY_PATCH: Any = {
 }
 
 
-@ALL
+@EVERY_MODEL
 @pytest.mark.parametrize("streaming", [False, True], ids=["whole", "stream"])
 def test_a_tool_is_called_with_free_text(
     client: openai.OpenAI, simulator: SimulatorThread, model: str, streaming: bool

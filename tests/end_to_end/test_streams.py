@@ -23,12 +23,6 @@ KOREAN = "안녕하세요, 세계! 🌏 “따옴표” é — 끝"
 
 
 @pytest.fixture(scope="module")
-def simulator() -> Iterator[SimulatorThread]:
-    with SimulatorThread() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def proxy(simulator: SimulatorThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProxy]:
     with RunningProxy(
         simulator.env({"google": ["one"], "akash": ["one"]}), tmp_path_factory.mktemp("proxy")
@@ -41,11 +35,6 @@ def fresh(simulator: SimulatorThread, tmp_path: Path) -> Iterator[RunningProxy]:
     """A proxy of its own: faults in a row would open the provider's breaker for the next test."""
     with RunningProxy(simulator.env({"akash": ["one"]}), tmp_path) as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def _fresh(simulator: SimulatorThread) -> None:
-    simulator.reset()
 
 
 @contextlib.contextmanager

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import ollama
 import openai
-import pytest
 
 from ollama_proxy.simulator import SimulatorThread
 from tests.support.running import RunningProxy
 
 GEMINI_3 = "google:gemini-3-flash-preview"
-
-
-@pytest.fixture
-def simulator() -> Iterator[SimulatorThread]:
-    with SimulatorThread() as running:
-        yield running
 
 
 def tool(name: str) -> dict[str, Any]:
