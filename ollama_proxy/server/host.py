@@ -8,7 +8,6 @@ once. The exit code is 0 after both.
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
 from collections.abc import Awaitable, Callable
 from types import FrameType
@@ -91,9 +90,6 @@ class Host(uvicorn.Server):
         """As uvicorn's, with our own things running first."""
         self._loop = asyncio.get_running_loop()
         await self._on_start()
-        # What is there now stays for good: the collector need not look at it again and again.
-        gc.collect()
-        gc.freeze()
         await super().startup(sockets=sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

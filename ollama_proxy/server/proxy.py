@@ -15,6 +15,7 @@ from ollama_proxy.errors import SettingsError
 from ollama_proxy.secret import Scrubber
 from ollama_proxy.server.app import App
 from ollama_proxy.server.assembly import Lasting, Parts, assemble
+from ollama_proxy.server.collector import Collector
 from ollama_proxy.server.services import LIBRARY
 from ollama_proxy.settings import Settings
 from ollama_proxy.store import UNREADABLE
@@ -56,6 +57,7 @@ class Proxy:
         self._background: list[asyncio.Task[Any]] = []
         self._refreshing: asyncio.Task[Any] | None = None
         self._suspected: set[tuple[str, ...]] = set()
+        self._collector = Collector()
 
     @property
     def settings(self) -> Settings:
@@ -74,6 +76,7 @@ class Proxy:
         if self._read_settings is not None:
             self._begin(self._keep_watching())
         self._refreshing = asyncio.create_task(self.parts.refresh.run())
+        self._collector.begin(self.lasting.clock.now())
 
     def drain(self) -> None:
         """New requests are refused from now on; running ones go on."""
@@ -94,6 +97,7 @@ class Proxy:
         self.lasting.documents.close()
         self.lasting.journal.flush()
         await self.lasting.close()
+        self._collector.end()
 
     # --- a change of settings -----------------------------------------------------------------------------------------
 
@@ -182,6 +186,7 @@ class Proxy:
 
     def _look_again(self) -> None:
         now, wall = self.lasting.clock.now(), self.lasting.clock.wall()
+        self._collector.look(self.parts.services.gateway.in_flight, now)
         for channel in self.parts.channels.values():
             channel.look_again(now)
             channel.pool.tick(now, channel.provider.day_left(wall))
