@@ -20,8 +20,8 @@ __all__ = ["allowance_left", "allowance_of"]
 _MOST = 1_000_000
 _SPANS = {Span.MINUTE: ("min", "perminute"), Span.DAY: ("day", "perday")}
 _FORMS = (
-    r"requests per {span}(?:ute)? \(rp[md]\):? limit:? (\d{{1,7}})\b",
-    r"\b(\d{{1,7}}) (?:api )?(?:calls|requests) ?(?:/|per) ?{span}(?:ute)?\b",
+    r"requests per {span}(?:ute)? \(rp[md]\):? limit:? (\d{{1,7}})\b(?![.,]\d)",
+    r"(?<![\d.,])\b(\d{{1,7}}) (?:api )?(?:calls|requests) ?(?:/|per) ?{span}(?:ute)?\b",
 )
 _PATTERNS = {
     span: re.compile("|".join(form.format(span=word) for form in _FORMS)) for span, (word, _) in _SPANS.items()

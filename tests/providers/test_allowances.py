@@ -54,6 +54,9 @@ def test_a_limit_per_minute_is_read(body: str, headers: dict[str, str], calls: i
         GOOGLE % ("GenerateRequestsPerMinutePerProjectPerModel-FreeTier", "\\u00b2"),
         '{"message":"limited to 20 API calls / minute, or 40 API calls / minute with a paid key"}',
         '{"error":{"message":"Rate limit reached: tokens per minute (TPM): Limit 6000"}}',
+        '{"error":{"message":"Rate limit reached: requests per minute (RPM): Limit 12,500, used 12,500."}}',
+        '{"message":"limited to 12,500 requests per minute"}',
+        '{"message":"limited to 0.5 requests per minute"}',
         '{"error":{"message":"free-models-per-min"}}',
     ],
 )
