@@ -10,6 +10,7 @@ whoever knows the calendar tells when it ends (`Calendar`); where nobody knows, 
 
 from __future__ import annotations
 
+import collections
 import math
 from collections import deque
 from collections.abc import Iterable
@@ -63,8 +64,11 @@ class Minute:
         return now - self.began >= _MINUTE
 
     def add(self, times: Iterable[float]) -> None:
-        """Calls that were made elsewhere, or before; one that is known is not counted twice."""
-        self.times = deque(sorted({*self.times, *times}))
+        """Calls that were made elsewhere, or before; one that is known is not counted twice.
+
+        Several may have begun at one moment: as many as the book that knows more of them.
+        """
+        self.times = deque(sorted((collections.Counter(self.times) | collections.Counter(times)).elements()))
 
     def fill(self, times: Iterable[float]) -> None:
         """Calls of which only the number is known: each counts."""
@@ -89,10 +93,13 @@ class Calendar:
     def tell(self, ends: float, now: float, edge_s: float) -> bool:
         """The day ends at `ends`, says who looks at the wall clock; whether that is another moment than before.
 
-        For `edge_s` before it ends the present day stays as it is: whoever looks may already see the next one.
+        For `edge_s` before it ends the present day stays as it is: whoever looks may already see the next one. Whoever
+        looks for the first time sees that as a day that has all but begun.
         """
         if self.ends is not None and self.ends - edge_s <= now < self.ends:
             return False
+        if self.ends is None and now < ends - _DAY <= now + edge_s:
+            ends -= _DAY
         moved = self.ends is None or abs(ends - self.ends) > _SAME_MOMENT_S
         if moved:
             self.ends = ends

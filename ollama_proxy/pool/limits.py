@@ -146,9 +146,12 @@ class Limits:
 
     @staticmethod
     def _make_room(account: Account, now: float) -> None:
-        """Forgets books in which nothing stands, and then the oldest of the others: names of models are clients'."""
+        """Forgets models' books in which nothing stands, and then the oldest of the others: their names are clients'.
+
+        The account's own book and those of its groups stay: there are few, and they count the calls of all models.
+        """
         account.covers.clear()
-        books = [place for place in account.books if place not in account.told]
+        books = [place for place in account.books if place[1] is Scope.KEY_MODEL and place not in account.told]
         books.sort(key=lambda place: account.books[place].used(now) > 0)
         for place in books[: max(0, len(books) - _REMEMBERED // 2)]:
             del account.books[place]

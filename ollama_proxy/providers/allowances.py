@@ -16,12 +16,13 @@ from ollama_proxy.providers.fault import Fault
 
 __all__ = ["allowance_left", "allowance_of"]
 
-#: More calls than anybody may make in a minute or a day; a larger number is another unit.
-_MOST = 1_000_000
+#: More calls than one key may make in a minute or a day; a larger number is another unit. A minute's calls are kept one
+#: by one, so that whoever claims a million would cost us as many numbers.
+_MOST = {Span.MINUTE: 20_000, Span.DAY: 1_000_000}
 _SPANS = {Span.MINUTE: ("min", "perminute"), Span.DAY: ("day", "perday")}
 _FORMS = (
-    r"requests per {span}(?:ute)? \(rp[md]\):? limit:? (\d{{1,7}})\b",
-    r"\b(\d{{1,7}}) (?:api )?(?:calls|requests) ?(?:/|per) ?{span}(?:ute)?\b",
+    r"requests per {span}(?:ute)? \(rp[md]\):? limit:? (\d{{1,7}})\b(?![.,]\d)",
+    r"(?<![\d.,])\b(\d{{1,7}}) (?:api )?(?:calls|requests) ?(?:/|per) ?{span}(?:ute)?\b",
 )
 _PATTERNS = {
     span: re.compile("|".join(form.format(span=word) for form in _FORMS)) for span, (word, _) in _SPANS.items()
@@ -30,7 +31,7 @@ _PATTERNS = {
 
 def allowance_of(fault: Fault, reply: Reply, span: Span) -> Allowance | None:
     """The limit per `span` that a refusal names; None where it names none, or several."""
-    found = {number for number in _numbers(fault, reply, span) if 0 < number < _MOST}
+    found = {number for number in _numbers(fault, reply, span) if 0 < number < _MOST[span]}
     return Allowance(found.pop(), span, 0) if len(found) == 1 else None
 
 
@@ -57,6 +58,6 @@ def allowance_left(headers: Mapping[bytes, bytes], name: bytes) -> Allowance | N
     if not limit.isdigit() or not left.isdigit():
         return None
     calls, remaining = int(limit[:9]), int(left[:9])
-    if not 0 < calls < _MOST or 2 * remaining > calls:
+    if not 0 < calls < _MOST[Span.MINUTE] or 2 * remaining > calls:
         return None
     return Allowance(calls, Span.MINUTE, remaining)

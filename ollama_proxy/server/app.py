@@ -54,6 +54,7 @@ class App:
         # Ids are unique within a run, and runs do not collide. 24 digits, as Ollama gives Anthropic's clients.
         self._ids = map(f"req_{secrets.token_hex(8)}%08x".__mod__, itertools.count(1))
         self.draining = False
+        self._ending = False
 
     def use(self, routes: list[Route], access: Access, origins: Origins, hosts: HostCheck) -> None:
         """These rules and routes from the next request on."""
@@ -89,7 +90,7 @@ class App:
             exchange.respond(status, [*headers, *common], body)
             return
         if work is not None:
-            self._run(work)
+            self._run(self._answered(work, exchange, common))
 
     def fault(self, request: Request | None, status: int, message: str) -> Answer:
         """A malformed, late or too large request, in its client's protocol."""
@@ -174,9 +175,21 @@ class App:
     # --- work ---------------------------------------------------------------------------------------------------------
 
     def end_all(self) -> None:
-        """Cancels whatever is under way."""
+        """Cancels whatever is under way, and tells whom nobody else tells."""
+        self._ending = True
         for task in list(self._tasks):
             task.cancel()
+
+    async def _answered(self, work: Coroutine[Any, Any, None], exchange: Exchange, common: Headers) -> None:
+        """Does the work, whose end is an answer: the gateway's own, or else one of ours."""
+        try:
+            await work
+        except asyncio.CancelledError:
+            if not self._ending or exchange.finished:
+                raise
+            end = ShuttingDown("The proxy was stopped before the answer had ended.", retry_after_s=2)
+            status, headers, body = _told(end, self._path(exchange.request)[0], common[0][1])
+            exchange.respond(status, [*headers, *common], body)
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -113,6 +113,39 @@ def test_new_limits_count_what_was_called_before() -> None:
     assert calls(pool, START) == 1
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_calls_of_one_moment_all_move_to_another_account(restarted: bool) -> None:
+    """I21, P2: whether they began at once, or are known by their number only since a restart."""
+    limit = KeyLimit(per_minute=4)
+    pool = pool_of(2, limit)
+    assert calls(pool, START) == 8
+    if restarted:
+        before, pool = pool, pool_of(2, limit)
+        pool.restore(before.facts(START + 1, 1e9), START + 1, 1e9)
+    pool.replace_keys(secrets(2), START + 2, {"p#1": "me", "p#2": "me"}, [limit])
+    assert calls(pool, START + 2) == 0
+
+
+def test_many_models_do_not_make_the_account_forget_its_own_calls() -> None:
+    """P2, P8: the names are clients'; what all models use up together is not forgotten for them."""
+    rules = PoolRules(rate_scope=Scope.KEY_MODEL, daily_scope=Scope.KEY)
+    pool = KeyPool("p", secrets(1), rules, limits=[KeyLimit(per_minute=9, per_day=600)])
+    assert sum(calls(pool, START, most=1, model=f"m{number}") for number in range(900)) == 600
+
+
+def test_a_restart_on_the_edge_of_a_day_prolongs_no_day() -> None:
+    """P1: what was used up yesterday is not held against a key until tomorrow."""
+    before, pool = pool_of(1, KeyLimit(per_day=1)), pool_of(1, KeyLimit(per_day=1))
+    before.tick(START, 100.0)
+    assert calls(before, START) == 1
+    facts = before.facts(START + 99, 1e9)
+    pool.tick(START + 102, 86398.0)
+    pool.restore(facts, START + 102, 1e9 + 3)
+    pool.tick(START + 103, 86397.0)
+    assert calls(pool, START + 103) == 0
+    assert calls(pool, START + 106) == 1
+
+
 def test_one_key_that_is_full_leaves_the_others() -> None:
     """P1: whoever has calls left is called."""
     pool = pool_of(3, KeyLimit(per_minute=2))

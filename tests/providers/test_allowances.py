@@ -54,6 +54,9 @@ def test_a_limit_per_minute_is_read(body: str, headers: dict[str, str], calls: i
         GOOGLE % ("GenerateRequestsPerMinutePerProjectPerModel-FreeTier", "\\u00b2"),
         '{"message":"limited to 20 API calls / minute, or 40 API calls / minute with a paid key"}',
         '{"error":{"message":"Rate limit reached: tokens per minute (TPM): Limit 6000"}}',
+        '{"error":{"message":"Rate limit reached: requests per minute (RPM): Limit 12,500, used 12,500."}}',
+        '{"message":"limited to 12,500 requests per minute"}',
+        '{"message":"limited to 0.5 requests per minute"}',
         '{"error":{"message":"free-models-per-min"}}',
     ],
 )
@@ -78,3 +81,9 @@ def test_a_good_answers_header_matters_once_half_is_used(limit: bytes, left: byt
     expected = None if calls is None else Allowance(30, Span.MINUTE, calls)
     assert allowance_left({HEADER: limit, LEFT: left}, HEADER) == expected
     assert allowance_left({}, HEADER) is None
+
+
+def test_a_limit_that_nobody_has_is_not_read() -> None:
+    """P8: the calls of a minute are kept one by one, and a header may claim any number of them."""
+    assert allowance_left({HEADER: b"999999", LEFT: b"0"}, HEADER) is None
+    assert allowance_left({HEADER: b"10000", LEFT: b"0"}, HEADER) == Allowance(10000, Span.MINUTE, 0)

@@ -196,6 +196,21 @@ def test_what_does_not_end_in_time_is_told(sim: SimulatorThread, tmp_path: Path)
     sim.wait_for(lambda log: all(call.gave_up for call in log if call.operation == "chat"))
 
 
+def test_a_pull_that_does_not_end_in_time_is_told(sim: SimulatorThread, tmp_path: Path) -> None:
+    """F98: it waits for a model's proof of life, and nobody waits for an answer that will not come."""
+    (tmp_path / "ollama-proxy.toml").write_text("[timeouts]\ndrain_s = 1\n")
+    sim.hold("go")
+    sim.say("cohere", [Wait("go"), TALE])
+    with Program(tmp_path, **sim.env({"cohere": ["one"]})) as program, Caller(program.port) as caller:
+        caller.send(render("/api/pull", {"model": "cohere:nowhere-listed"}))
+        sim.wait_for(lambda log: [call for call in log if call.operation == "chat"])
+        program.signal(signal.SIGTERM)
+        caller.to_end()
+        assert caller.received.startswith(b"HTTP/1.1 503 ")
+        assert b"stopped" in caller.received
+        assert program.wait() == 0
+
+
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_now(sim: SimulatorThread, tmp_path: Path, second: int) -> None:
     """F98: whoever cannot wait does not wait; no cut answer looks whole."""
