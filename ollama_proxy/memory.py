@@ -25,6 +25,9 @@ __all__ = ["Memory", "Tap"]
 _MOST = 4096
 #: Bytes of one call's belongings; a signature has a few thousand.
 _MOST_BYTES = 256 * 1024
+#: Calls and details of one stream, and bytes of its events that speak of them, above which it is left alone.
+_MOST_ITEMS = 256
+_MOST_HEARD = 16 * 1024 * 1024
 _decode = msgspec.json.decode
 
 
@@ -135,6 +138,7 @@ class Tap:
     memory: Memory
     provider: str
     _frames: Frames | None = field(default_factory=Frames)
+    _heard: int = 0
     _calls: list[Mapping[str, Any]] = field(default_factory=list)
     _details: list[dict[str, Any]] = field(default_factory=list)
 
@@ -149,6 +153,11 @@ class Tap:
             return
         for frame in frames:
             if b"tool_calls" in frame or b"reasoning_details" in frame:
+                self._heard += len(frame)
+                if self._heard > _MOST_HEARD or len(self._calls) + len(self._details) > _MOST_ITEMS:
+                    self._frames = None
+                    self._calls, self._details = [], []
+                    return
                 event = event_of(frame)
                 for choice in _choices(_plain(event[1])) if event is not None else ():
                     self.hear(choice.get("delta"))

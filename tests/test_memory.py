@@ -139,6 +139,18 @@ def test_memory_is_bounded() -> None:
     assert "extra_content" not in given_back(memory, call("giant", arguments='{"z":1}'))[0]
 
 
+def test_a_stream_that_never_ends_is_no_longer_listened_to() -> None:
+    """What one answer makes us keep has a bound, in calls and in bytes; the calls of other answers are kept."""
+    memory = Memory()
+    told(memory, event(tool_calls=[call("kept", extra_content=SIGNED)]))
+    told(memory, *(event(tool_calls=[call(f"c{n}", arguments=f"{n}", extra_content=SIGNED)]) for n in range(300)))
+    long = event(tool_calls=[{"index": 0, "function": {"arguments": "x" * 1_000_000}}])
+    told(memory, event(tool_calls=[call("long", arguments="", extra_content=SIGNED)]), *[long] * 17)
+    for lost in (call("c0", arguments="0"), call("c299", arguments="299"), call("long", arguments="x" * 17_000_000)):
+        assert "extra_content" not in given_back(memory, lost)[0]
+    assert given_back(memory, call("kept"))[0]["extra_content"] == SIGNED
+
+
 @given(st.data())
 def test_a_stream_cut_anywhere_gives_the_same_memories(data: st.DataObject) -> None:
     """F60: how the bytes were cut does not matter."""

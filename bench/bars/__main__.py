@@ -67,12 +67,17 @@ def _stream_rows(
 
 
 def _endless(folder: Path, cores: Cores, share: float) -> Iterator[Row]:
-    with River(folder) as river, Proxy(_OURS, cast("Provider", river), cores, folder / "river") as proxy:
-        each_mb = stalled_mb(proxy, 50, max(4.0, 15 * share))
-        yield Row(Bar("L6", "memory for each of 50 clients that read nothing", 1, "MB", digits=2), each_mb)
-        took = cancel_ms(proxy, river, 500)
-        yield Row(Bar("L7", "from leaving to the provider's hearing of it, 500 streams, p99", 250, "ms", digits=1),
-                  percentile(took, 0.99))  # fmt: skip
+    with River(folder) as river:
+        # A proxy of its own for each: what one crowd leaves behind in the allocator would serve the next.
+        for path in ("/v1/chat/completions", "/api/chat", "/v1/responses"):
+            with Proxy(_OURS, cast("Provider", river), cores, folder / "river") as proxy:
+                each_mb = stalled_mb(proxy, path, 50, max(4.0, 15 * share))
+            what = f"memory for each of 50 clients of {path} that read nothing"
+            yield Row(Bar("L6", what, 1, "MB", digits=2), each_mb)
+        with Proxy(_OURS, cast("Provider", river), cores, folder / "river") as proxy:
+            took = cancel_ms(proxy, river, 500)
+        what = "from leaving to the provider's hearing of it, 500 streams, p99"
+        yield Row(Bar("L7", what, 250, "ms", digits=1), percentile(took, 0.99))
 
 
 def _pool() -> Iterator[Row]:

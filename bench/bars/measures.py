@@ -110,21 +110,22 @@ def streams(proxy: Proxy, count: int, per_second: float, seconds: float) -> Stre
 # --- endless streams --------------------------------------------------------------------------------------------------
 
 
-def _asking(proxy: Proxy, number: int, every_ms: int) -> bytes:
+def _asking(proxy: Proxy, number: int, every_ms: int, path: str = _PATH) -> bytes:
     talk = [{"role": "user", "content": f"river-{number}-{every_ms};"}]
-    body = json.dumps({"model": proxy.peer.model, "messages": talk, "stream": True}, separators=(",", ":"))
-    return build_request(proxy.port, _PATH, proxy.headers, body.encode())
+    field = "input" if path == "/v1/responses" else "messages"
+    body = json.dumps({"model": proxy.peer.model, field: talk, "stream": True}, separators=(",", ":"))
+    return build_request(proxy.port, path, proxy.headers, body.encode())
 
 
-def stalled_mb(proxy: Proxy, readers: int, seconds: float) -> float:
-    """MB of the proxy's memory for each client that asks a river for a flood and reads nothing of it."""
+def stalled_mb(proxy: Proxy, path: str, readers: int, seconds: float) -> float:
+    """MB of the proxy's memory for each client that asks a river for a flood at `path` and reads nothing of it."""
     assert proxy.child is not None
     before = rss_mb(proxy.child.pid)
     highest = before
     with contextlib.ExitStack() as stack:
         for number in range(readers):
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", proxy.port)))
-            connection.sendall(_asking(proxy, 10_000 + number, 0))
+            connection.sendall(_asking(proxy, 10_000 + number, 0, path))
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             time.sleep(0.1)

@@ -13,14 +13,19 @@ the latest call at its index, or the latest of all. The exceptions stand beside 
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from ollama_proxy.hub.budget import Budget
+
 __all__ = ["CallAssembler", "ToolCall", "arguments_text"]
 
 _CALL_KEYS = frozenset({"id", "type", "index", "function"})
+#: What a call costs in memory beside its arguments, about.
+_OVERHEAD = 500
 
 
 @dataclass(slots=True)
@@ -50,19 +55,19 @@ def arguments_text(value: Any) -> str:
 class _Open:
     """A call in the making; its arguments come in up to thousands of fragments."""
 
-    __slots__ = ("extra", "fragments", "id", "index", "name")
+    __slots__ = ("arguments", "extra", "id", "index", "name")
 
     def __init__(self, call_id: str, name: str, index: int | None) -> None:
         self.id = call_id
         self.name = name
         self.index = index
-        self.fragments: list[str] = []
+        self.arguments = io.StringIO()
         self.extra: dict[str, Any] = {}
 
     def unfinished(self) -> bool:
         """Whether more arguments must follow to make them JSON."""
         try:
-            msgspec.json.decode("".join(self.fragments))
+            msgspec.json.decode(self.arguments.getvalue())
         except (msgspec.MsgspecError, RecursionError):
             return True
         return False
@@ -71,9 +76,10 @@ class _Open:
 class CallAssembler:
     """Puts the tool calls of one answer together, delta by delta."""
 
-    __slots__ = ("_by_id", "_by_index", "_open")
+    __slots__ = ("_budget", "_by_id", "_by_index", "_open")
 
     def __init__(self) -> None:
+        self._budget = Budget()
         self._open: list[_Open] = []
         self._by_id: dict[str, int] = {}
         self._by_index: dict[int, int] = {}
@@ -83,7 +89,7 @@ class CallAssembler:
 
     def calls(self) -> list[ToolCall]:
         """The calls so far, in the order in which they began."""
-        return [ToolCall(call.id, call.name, "".join(call.fragments), call.extra) for call in self._open]
+        return [ToolCall(call.id, call.name, call.arguments.getvalue(), call.extra) for call in self._open]
 
     def id_of(self, position: int) -> str:
         """The id of the call at this position, "" if it has none."""
@@ -101,6 +107,7 @@ class CallAssembler:
         """Takes one entry of `tool_calls`: (position of its call, whether the call is new); None if it is no entry.
 
         whole: the entry is of a whole answer, so it is a call of its own, whatever its id says.
+        Raises: UpstreamJunk for more than can be kept.
         """
         if not isinstance(part, dict):
             return None
@@ -112,14 +119,20 @@ class CallAssembler:
         call = self._open[position]
         fragment = arguments_text(function.get("arguments"))
         if fragment:
-            call.fragments.append(fragment)
+            self._budget.spend(len(fragment))
+            call.arguments.write(fragment)
         if len(part) > 2:
-            call.extra.update({key: value for key, value in part.items() if key not in _CALL_KEYS})
+            self._keep_extra(call, {key: value for key, value in part.items() if key not in _CALL_KEYS})
         return position, new
 
     def add_legacy(self, function: Any) -> tuple[int, bool] | None:
         """Takes a `function_call`, OpenAI's shape before tools: there is only ever one."""
         return self.add({"index": 0, "function": function}) if isinstance(function, dict) else None
+
+    def _keep_extra(self, call: _Open, extra: dict[str, Any]) -> None:
+        if extra:
+            self._budget.spend(len(msgspec.json.encode(extra)))
+            call.extra.update(extra)
 
     def _place(self, index: int | None, call_id: str, name: str) -> tuple[int, bool]:
         here = None if index is None else self._by_index.get(index)
@@ -156,6 +169,7 @@ class CallAssembler:
         return latest if here is not None and call.name == name and call.unfinished() else None
 
     def _begin(self, index: int | None, call_id: str, name: str) -> int:
+        self._budget.spend(_OVERHEAD)
         position = len(self._open)
         if call_id in self._by_id:
             call_id = ""

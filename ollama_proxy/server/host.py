@@ -21,6 +21,9 @@ __all__ = ["Host", "bind"]
 
 #: For the last words to clients whose answers do not end.
 _LAST_WORDS_S = 1.0
+#: Bytes that the kernel takes for a client beyond what is on its way to it. It would take megabytes, which nobody sees
+#: who counts the memory of a process, and the Responses API keeps what was passed on until its last event.
+_UNSENT_BYTES = 65536
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -40,6 +43,9 @@ def bind(host: str, port: int) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         else:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            # Each accepted connection has it from the listener (Linux tcp(7); not on Windows).
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         listener.bind(address)
         listener.listen(2048)
     except OSError:

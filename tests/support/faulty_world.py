@@ -21,7 +21,7 @@ from tests.support.running import RunningProxy
 from tests.support.sim_kit import Got
 from tests.support.time_machine import TimeMachine
 
-__all__ = ["NO_WAITING", "Caller", "World", "exchange", "limited", "make_world", "render"]
+__all__ = ["NO_WAITING", "PATIENCE_S", "Caller", "World", "exchange", "limited", "make_world", "render"]
 
 #: A test that hangs is a failed test.
 PATIENCE_S = 20.0

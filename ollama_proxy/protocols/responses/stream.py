@@ -9,9 +9,11 @@ Source: OpenAI API reference, "Responses" (streaming events), read 2026-11.
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 from ollama_proxy.errors import ProxyError, StreamInterrupted, UpstreamError, UpstreamJunk
+from ollama_proxy.hub.budget import Budget
 from ollama_proxy.hub.ids import make_hex_id
 from ollama_proxy.hub.piece_stream import PieceStream
 from ollama_proxy.hub.reader import Piece
@@ -40,6 +42,7 @@ class ResponseStream(PieceStream):
     """One attempt's stream; implements `types.Stream`."""
 
     __slots__ = (
+        "_budget",
         "_calls_told",
         "_head",
         "_item_id",
@@ -49,7 +52,7 @@ class ResponseStream(PieceStream):
         "_sequence",
         "_tail",
         "_terms",
-        "_texts",
+        "_text",
     )
 
     def __init__(self, terms: Terms) -> None:
@@ -59,7 +62,8 @@ class ResponseStream(PieceStream):
         self._output: list[dict[str, Any]] = []  # finished items
         self._kind = ""  # of the open item; "" when none is
         self._item_id = ""
-        self._texts: list[str] = []  # what the open item says
+        self._text = io.StringIO()  # what the open item says: told again at its end
+        self._budget = Budget()
         # What a delta of the open item is put together from.
         self._head = self._middle = self._tail = b""
         self._calls_told = 0
@@ -80,19 +84,24 @@ class ResponseStream(PieceStream):
 
     def _deltas(self, pieces: list[Piece]) -> bytes:
         out: list[bytes] = []
-        for text, thinking, _ in pieces:
-            if thinking:
-                if self._kind != "reasoning":
-                    out.append(self._open("reasoning"))
-                out.append(self._delta(thinking))
-            if text:
-                if self._kind != "text":
-                    out.append(self._open("text"))
-                out.append(self._delta(text))
+        try:
+            for text, thinking, _ in pieces:
+                if thinking:
+                    if self._kind != "reasoning":
+                        out.append(self._open("reasoning"))
+                    out.append(self._delta(thinking))
+                if text:
+                    if self._kind != "text":
+                        out.append(self._open("text"))
+                    out.append(self._delta(text))
+        except UpstreamJunk:
+            self._unsent = b"".join(out)
+            raise
         return out[0] if len(out) == 1 else b"".join(out)
 
     def _delta(self, text: str) -> bytes:
-        self._texts.append(text)
+        self._budget.spend(len(text))
+        self._text.write(text)
         number = self._sequence
         self._sequence = number + 1
         return b"%b%d%b%b%b" % (self._head, number, self._middle, quote(text), self._tail)
@@ -100,7 +109,7 @@ class ResponseStream(PieceStream):
     def _open(self, kind: str) -> bytes:
         out = self._shut() if self._sequence else self._start()
         self._kind = kind
-        self._texts = []
+        self._text = io.StringIO()
         is_text = kind == "text"
         self._item_id = make_hex_id("msg_" if is_text else "rs_", self._terms.clock.rnd)
         item = (
@@ -122,7 +131,7 @@ class ResponseStream(PieceStream):
         """The end of the open item, if there is one."""
         if not self._kind:
             return b""
-        text, place = "".join(self._texts), self._place()
+        text, place = self._text.getvalue(), self._place()
         if self._kind == "text":
             item = message_item(self._item_id, text, finish)
             out = self._event("output_text.done", **place, text=text, logprobs=[])

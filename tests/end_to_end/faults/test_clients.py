@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import json
 import re
-import tracemalloc
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
-from ollama_proxy.simulator import Behaviour, Chunk, Header, Send, Status
-from ollama_proxy.simulator.ask import Ask
+from ollama_proxy.simulator import Behaviour, Chunk, Header, Send, SimulatorThread, Status
 from tests.support.client_kinds import KINDS, WAYS, Way, every_kind, every_stream, every_way
-from tests.support.faulty_world import Caller, World, make_world, render
+from tests.support.faulty_world import PATIENCE_S, Caller, World, make_world, render
+from tests.support.program import Program
 
 COHERE = "cohere:command-a-03-2025"
 PLAIN = Way.find("openai", stream=False)
+STREAMS = [way for way in WAYS if way.stream]
 KEYS = {"cohere": ["one", "two", "three"]}
 #: Seconds from a client's leaving to the end of the provider's connection.
 AT_ONCE_S = 0.25
@@ -140,31 +141,70 @@ def test_churn_leaves_nothing_behind(world: World) -> None:
 # --- not reading (F66) ------------------------------------------------------------------------------------------------
 
 
-def test_who_never_reads_costs_little_and_is_left(hasty: World) -> None:
-    """F66, P8: 50 clients before a firehose: less than 1 MB each, others are served, then everybody is hung up on."""
-    streams = [way for way in WAYS if way.stream]
-    frame = b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % (b"x" * 1_000)
+class Hose:
+    """A provider whose answers to streaming requests never end.
 
-    def hose(ask: Ask) -> Behaviour | None:
-        return Behaviour(itertools.repeat(Chunk(frame))) if ask.body["stream"] else None
+    size: characters of one delta. played: how many writes it has begun; one has 100,000 characters.
+    """
 
-    hasty.sim.on("cohere", hose, times=None)
-    tracemalloc.start()
-    try:
-        with contextlib.ExitStack() as leaving:
-            callers = [leaving.enter_context(hasty.caller(receive_buffer=4096)) for _ in range(50)]
-            for number, caller in enumerate(callers):
-                caller.ask(streams[number % len(streams)], COHERE)
-            hasty.sim.wait_for(lambda log: sum(call.operation == "chat" for call in log) == 50)
-            hasty.ask(PLAIN, COHERE).assert_ok()
-            # The simulator lives in this process too; what it could not get rid of is not the proxy's.
-            theirs = hasty.sim.do(lambda sim: sum(c._transport.get_write_buffer_size() for c in sim.connections))
-            hasty.sim.wait_for(lambda log: sum(call.gave_up for call in log) == 50, 20)
-            _, most = tracemalloc.get_traced_memory()
-            hasty.wait_until(hasty.is_idle)
-    finally:
-        tracemalloc.stop()
-    assert most - theirs < 50 * 1_000_000
+    def __init__(self, sim: SimulatorThread, size: int) -> None:
+        frame = b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % (b"x" * size)
+        self._chunk = Chunk(frame * (100_000 // size))
+        self.played = 0
+        sim.on("cohere", lambda ask: Behaviour(self._pieces()) if ask.body["stream"] else None, times=None)
+
+    def _pieces(self) -> Iterator[Chunk]:
+        while True:
+            self.played += 1
+            yield self._chunk
+
+    def wait_for_rest(self) -> None:
+        """Until nobody has taken anything for half a second."""
+        played, since = -1, time.monotonic()
+        until = since + PATIENCE_S
+        while time.monotonic() < since + 0.5:
+            assert time.monotonic() < until, "the flood does not stop"
+            if self.played != played:
+                played, since = self.played, time.monotonic()
+
+
+def crowd(leaving: contextlib.ExitStack, port: int, ways: Sequence[Way]) -> None:
+    """50 clients that ask and never read."""
+    for number in range(50):
+        caller = leaving.enter_context(Caller(port, receive_buffer=4096))
+        caller.ask(ways[number % len(ways)], COHERE)
+
+
+def resident_bytes(pid: int) -> int:
+    """What the process holds of the machine's memory: of this one, whatever its allocator says."""
+    return int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) * 1024
+
+
+def test_who_never_reads_is_left_and_others_are_served(hasty: World) -> None:
+    """F66, P8: 50 clients before a firehose: others are served meanwhile, and everybody is hung up on in the end."""
+    Hose(hasty.sim, 20_000)
+    with contextlib.ExitStack() as leaving:
+        crowd(leaving, hasty.proxy.port, STREAMS)
+        hasty.sim.wait_for(lambda log: sum(call.operation == "chat" for call in log) == 50)
+        hasty.ask(PLAIN, COHERE).assert_ok()
+        hasty.sim.wait_for(lambda log: sum(call.gave_up for call in log) == 50)
+        hasty.wait_until(hasty.is_idle)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is told by /proc")
+@pytest.mark.parametrize("size", [1_000, 20_000])
+@every_stream
+def test_who_never_reads_costs_less_than_a_megabyte(way: Way, size: int, tmp_path: Path) -> None:
+    """F66, L6: 50 clients before a firehose, and the whole program seen from outside, in every protocol."""
+    with SimulatorThread() as sim, Program(tmp_path, **sim.env(KEYS)) as program, contextlib.ExitStack() as leaving:
+        with Caller(program.port) as first:
+            first.send(render(way.path, way.body(COHERE))).to_end()
+        hose = Hose(sim, size)
+        before = resident_bytes(program.pid)
+        crowd(leaving, program.port, [way])
+        sim.wait_for(lambda log: sum(call.operation == "chat" for call in log) == 51)
+        hose.wait_for_rest()
+        assert resident_bytes(program.pid) - before < 50 * 1_000_000
 
 
 # --- dripping (F67, F68, F69) -----------------------------------------------------------------------------------------

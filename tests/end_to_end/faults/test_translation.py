@@ -48,6 +48,46 @@ def stream(world: World, way: Way, *pieces: bytes, times: int | None = None) -> 
     return world.ask(way, COHERE)
 
 
+# --- without end (F44) ------------------------------------------------------------------------------------------------
+
+
+@every_stream
+def test_a_call_whose_arguments_never_end_is_not_kept_for_ever(world: World, way: Way) -> None:
+    """F44: 9 MB of arguments: a call is told when it is whole, so they would all have to be kept."""
+    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "write", "arguments": "{"}}
+    more = {"index": 0, "function": {"arguments": "x" * 100_000}}
+    told = stream(
+        world, way, event({"content": "a"}), event({"tool_calls": [call]}), *[event({"tool_calls": [more]})] * 90
+    )
+    told.assert_broken("upstream_bad_response")
+
+
+@every_stream
+def test_calls_that_never_end_are_not_kept_for_ever(world: World, way: Way) -> None:
+    """F44: 20,000 calls in one answer."""
+    calls = [
+        {"index": n, "id": f"c{n}", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        for n in range(20_000)
+    ]
+    told = stream(
+        world,
+        way,
+        event({"content": "a"}),
+        *(event({"tool_calls": calls[n : n + 1000]}) for n in range(0, 20_000, 1000)),
+    )
+    told.assert_broken("upstream_bad_response")
+
+
+@every_stream
+def test_only_what_is_told_again_at_the_end_has_a_bound(world: World, way: Way) -> None:
+    """F44: 9 MB of text pass; but the last event of the Responses API repeats the text, so that it has to be kept."""
+    told = stream(world, way, *[event({"content": "x" * 100_000})] * 90, event({}, "stop"), DONE)
+    if way.name.startswith("responses"):
+        told.assert_broken("upstream_bad_response")
+    else:
+        assert (told.complete, len(told.text)) == (True, 9_000_000)
+
+
 # --- letters and lines (F49 to F54) -----------------------------------------------------------------------------------
 
 
