@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote
@@ -23,7 +22,6 @@ from ollama_proxy.clock import Clock
 from ollama_proxy.errors import (
     EmptyAnswer,
     ErrorInside,
-    InternalError,
     Overloaded,
     ProxyError,
     ShuttingDown,
@@ -42,7 +40,7 @@ from ollama_proxy.relay import Delivery, Relay, Source
 from ollama_proxy.routing import Target
 from ollama_proxy.secret import Scrubber
 from ollama_proxy.settings import Limits, Timeouts
-from ollama_proxy.telemetry import Journal, Served
+from ollama_proxy.telemetry import Journal, Served, log_mistake
 from ollama_proxy.types import Access, Call, Client, Headers, Model, Operation
 from ollama_proxy.upstream import Transport, Upstream
 
@@ -203,7 +201,8 @@ class Gateway:
             else:
                 record.status, record.kind = 499, "client left"
         except Exception as error:  # noqa: BLE001 — the one catch-all: a bug of ours must not hang a client
-            delivery.fail(self._bug(error, record))
+            record.status, record.kind = 500, "internal_error"
+            delivery.fail(log_mistake(_log, error))
         finally:
             client.on_gone = None
             record.duration_s = self._clock.now() - started
@@ -237,16 +236,6 @@ class Gateway:
 
         provider = self._channels[self._find(call.model)[0].provider].provider
         return await in_batches(call, provider.embed_batch, serve)
-
-    def _bug(self, error: Exception, record: Served) -> InternalError:
-        number = secrets.token_hex(4)
-        place, trace = "", error.__traceback__
-        while trace is not None:
-            place = f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
-            trace = trace.tb_next
-        _log.error("internal error %s: %s at %s", number, type(error).__name__, place)
-        record.status, record.kind = 500, "internal_error"
-        return InternalError(f"The proxy made a mistake of its own; its log has more under {number}.")
 
     # --- the journey --------------------------------------------------------------------------------------------------
 

@@ -12,15 +12,17 @@ import logging
 import os
 import queue
 import re
+import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from logging.handlers import QueueHandler, QueueListener
 from typing import IO, Any
 
+from ollama_proxy.errors import InternalError
 from ollama_proxy.secret import Scrubber
 
-__all__ = ["Journal", "Served", "setup_logging"]
+__all__ = ["Journal", "Served", "log_mistake", "setup_logging"]
 
 _log = logging.getLogger("ollama_proxy.requests")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -60,6 +62,17 @@ class Served:
 def plain(text: str) -> str:
     """Foreign text made safe for one log line."""
     return _CONTROL.sub("?", text[:_MAX_TEXT])
+
+
+def log_mistake(log: logging.Logger, error: Exception) -> InternalError:
+    """What to tell of an error that nobody foresaw. Type and place are logged, never its words: they may hold a key."""
+    number = secrets.token_hex(4)
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        place = f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    log.error("internal error %s: %s at %s", number, type(error).__name__, place)
+    return InternalError(f"The proxy made a mistake of its own; its log has more under {number}.")
 
 
 class Journal:

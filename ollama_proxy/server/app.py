@@ -32,6 +32,7 @@ from ollama_proxy.server.access import Access, HostCheck, Origins, is_same_origi
 from ollama_proxy.server.routing_table import Route, Table, clean_path
 from ollama_proxy.server.unpack import is_taken, unpack
 from ollama_proxy.server.visit import Visit
+from ollama_proxy.telemetry import log_mistake
 from ollama_proxy.types import Headers
 
 __all__ = ["App"]
@@ -90,7 +91,7 @@ class App:
             exchange.respond(status, [*headers, *common], body)
             return
         if work is not None:
-            self._run(self._answered(work, exchange, common))
+            self._run(self._answered(work, visit))
 
     def fault(self, request: Request | None, status: int, message: str) -> Answer:
         """A malformed, late or too large request, in its client's protocol."""
@@ -180,16 +181,22 @@ class App:
         for task in list(self._tasks):
             task.cancel()
 
-    async def _answered(self, work: Coroutine[Any, Any, None], exchange: Exchange, common: Headers) -> None:
+    async def _answered(self, work: Coroutine[Any, Any, None], visit: Visit) -> None:
         """Does the work, whose end is an answer: the gateway's own, or else one of ours."""
         try:
             await work
         except asyncio.CancelledError:
-            if not self._ending or exchange.finished:
+            if not self._ending or visit.finished:
                 raise
-            end = ShuttingDown("The proxy was stopped before the answer had ended.", retry_after_s=2)
-            status, headers, body = _told(end, self._path(exchange.request)[0], common[0][1])
-            exchange.respond(status, [*headers, *common], body)
+            self._fail(visit, ShuttingDown("The proxy was stopped before the answer had ended.", retry_after_s=2))
+        except Exception as error:  # noqa: BLE001 — a mistake of ours outside the gateway must not hang a client either
+            self._fail(visit, log_mistake(_log, error))
+
+    def _fail(self, visit: Visit, error: ProxyError) -> None:
+        if visit.status and not visit.finished:
+            visit.abort()
+        else:
+            visit.respond(*_told(error, self._path(visit.request)[0], visit.common[0][1]))
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

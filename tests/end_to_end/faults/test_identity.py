@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import logging
 import re
 from collections.abc import Iterator
@@ -316,6 +317,29 @@ def test_a_mistake_of_ours_is_told_and_leaves_nothing(
     world.wait_until(world.is_idle)
     world.ask(way, COHERE).assert_ok()
     assert not world.key("cohere#1")["faults"]
+
+
+EMBED = {"model": "cohere:embed-v4.0", "input": "a"}
+ELSEWHERE = {
+    "embed": ("/api/embed", EMBED, "ollama_proxy.gateway.Gateway._set_out"),
+    "embeddings": ("/v1/embeddings", EMBED, "ollama_proxy.gateway.Gateway._set_out"),
+    "pull": ("/api/pull", {"model": COHERE}, "ollama_proxy.library.Library.keep"),
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_mistake_of_ours_is_told_wherever_it_is_made(
+    world: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F94: also where no answer of a model is passed on."""
+    path, body, stage = ELSEWHERE[name]
+    with monkeypatch.context() as broken:
+        broken.setattr(stage, break_down)
+        told = world.send(path, body)
+    assert told.status == 500
+    error = json.loads(told.body)["error"]
+    assert_our_mistake(world, error["message"] if path.startswith("/v1/") else error)
+    assert world.send(path, body).status == 200
 
 
 @every_stream
