@@ -26,6 +26,10 @@ _LENIENT = json.JSONDecoder(strict=False)
 _STEP = 0.6180339887
 
 
+def _give_up(_name: str, _arguments: str) -> None:
+    """Makes nothing of arguments that are no object."""
+
+
 class ToldCall(NamedTuple):
     """A call as it may be told. arguments: compact JSON text of an object."""
 
@@ -34,10 +38,16 @@ class ToldCall(NamedTuple):
     arguments: bytes
 
 
-def told_calls(calls: list[ToolCall], finish: str | None, rnd: Callable[[], float]) -> list[ToldCall]:
+def told_calls(
+    calls: list[ToolCall],
+    finish: str | None,
+    rnd: Callable[[], float],
+    rescue: Callable[[str, str], str | None] = _give_up,
+) -> list[ToldCall]:
     """The calls of a finished answer, in order, each under an id that no other has.
 
     finish: where the answer was cut for its length, the call that was torn by it is left out.
+    rescue: makes JSON of the arguments of the function of this name that are no object; None where it cannot.
     Raises: UpstreamJunk for arguments that are no JSON object.
     """
     used: set[str] = set()
@@ -47,7 +57,10 @@ def told_calls(calls: list[ToolCall], finish: str | None, rnd: Callable[[], floa
         if arguments is None:
             if finish == "length":
                 continue
-            raise UpstreamJunk(f'the model returned invalid tool call arguments for "{call.name}"')
+            rescued = rescue(call.name, call.arguments)
+            if rescued is None:
+                raise UpstreamJunk(f'the model returned invalid tool call arguments for "{call.name}"')
+            arguments = rescued.encode("utf-8", "replace")
         call_id = call.id if call.id not in used else ""
         chance = rnd() if not call_id else 0.0
         while not call_id or call_id in used:

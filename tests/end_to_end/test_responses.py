@@ -12,7 +12,7 @@ import httpx
 import openai
 import pytest
 
-from ollama_proxy.simulator import Say, SimulatorThread, Wait
+from ollama_proxy.simulator import Header, Say, Send, SimulatorThread, Wait
 from tests.support.event_streams import events
 from tests.support.running import RunningProxy
 from tests.support.sim_kit import PNG
@@ -189,6 +189,30 @@ def test_a_tool_is_called_with_free_text(
     asked = next(message["tool_calls"] for message in messages if message.get("tool_calls"))
     assert json.loads(asked[0]["function"]["arguments"]) == {"input": PATCH}
     assert [message["content"] for message in messages if message["role"] == "tool"] == ["Done!", "3 C"]
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["whole", "stream"])
+def test_free_text_that_is_no_json_is_the_input(
+    client: openai.OpenAI, simulator: SimulatorThread, streaming: bool
+) -> None:
+    """C208: a model that writes its patch as it is, without JSON around it, has said what the tool needs to know."""
+    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "apply_patch", "arguments": PATCH}}
+    said = {"role": "assistant", "content": None, "tool_calls": [call]}
+    choice = {"index": 0, "delta" if streaming else "message": said, "finish_reason": "tool_calls"}
+    answer = json.dumps({"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]})
+    if streaming:
+        kind, body = "text/event-stream", f"data: {answer}\n\ndata: [DONE]\n\n"
+    else:
+        kind, body = "application/json", answer
+    simulator.on("google", [Header("content-type", kind), Send(body.encode())])
+    fields: Any = {"model": GEMINI, "tools": [APPLY_PATCH], "input": "Patch it"}
+    if streaming:
+        ended: Any = list(client.responses.create(**fields, stream=True))[-1]
+        response = ended.response
+    else:
+        response = client.responses.create(**fields)
+    (item,) = [item for item in response.output if item.type == "custom_tool_call"]
+    assert item.input == PATCH
 
 
 def test_a_schema_is_followed(client: openai.OpenAI) -> None:

@@ -54,7 +54,7 @@ class ResponsesFace:
     def _output(self, answer: WholeAnswer) -> list[dict[str, Any]]:
         terms = self._terms
         rnd = terms.clock.rnd
-        calls = told_calls(answer.calls, answer.finish, rnd)
+        calls = told_calls(answer.calls, answer.finish, rnd, terms.names.rescue)
         output = []
         if answer.thinking:
             output.append(reasoning_item(make_hex_id("rs_", rnd), answer.thinking))

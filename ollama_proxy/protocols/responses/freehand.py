@@ -42,7 +42,9 @@ def arguments_of(text: str) -> str:
 def input_of(arguments: bytes) -> str:
     """The input for the function's arguments, a JSON object; nothing of what the model wrote is lost.
 
-    A model may call its one text by another name. Whatever else it says is the input as it is.
+
+    A model may call its one text by another name. Whatever else it says is the input as it is. (Where it wrote no
+    object at all, that became one by `arguments_of` before: see `Names.rescue`.)
     """
     told: dict[str, Any] = msgspec.json.decode(arguments)
     text = told.get(_INPUT, next(iter(told.values())) if len(told) == 1 else None)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+from ollama_proxy.protocols.responses.freehand import arguments_of
+
 __all__ = ["Names", "hub_name"]
 
 _ODD = re.compile(r"[^A-Za-z0-9_-]")
@@ -50,3 +52,7 @@ class Names:
     def is_freehand(self, hub: str) -> bool:
         """Whether the tool with this name in the hub is called with free text."""
         return hub in self._freehand
+
+    def rescue(self, hub: str, arguments: str) -> str | None:
+        """Arguments that are no JSON object, as those of a tool that is called with free text; None for others."""
+        return arguments_of(arguments) if hub in self._freehand else None

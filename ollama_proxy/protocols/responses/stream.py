@@ -152,7 +152,7 @@ class ResponseStream(PieceStream):
         if len(calls) == self._calls_told:
             return b""
         try:
-            told = told_calls(calls, self._reader.finish, self._terms.clock.rnd)
+            told = told_calls(calls, self._reader.finish, self._terms.clock.rnd, self._terms.names.rescue)
         except UpstreamJunk as error:
             if self.committed:
                 raise StreamInterrupted(error.message) from None
