@@ -8,6 +8,7 @@ once. The exit code is 0 after both.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 from types import FrameType
@@ -44,8 +45,10 @@ def bind(host: str, port: int) -> socket.socket:
         else:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-            # Each accepted connection has it from the listener (Linux tcp(7); not on Windows).
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
+            # Each accepted connection has it from the listener (Linux, tcp(7)). Not on Windows, nor in every sandbox:
+            # there a client that reads nothing costs more, which is no reason not to serve.
+            with contextlib.suppress(OSError):
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         listener.bind(address)
         listener.listen(2048)
     except OSError:
