@@ -12,17 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.support.client_kinds import WAYS, Way
+from tests.support.sim_kit import SIX
 
-__all__ = ["FAULTS", "KEYS", "MODELS", "Visit", "name_of", "visits"]
+__all__ = ["FAULTS", "KEYS", "Visit", "name_of", "visits"]
 
-MODELS = {
-    "google": "gemini-2.5-flash",
-    "openrouter": "qwen/qwen3-coder:free",
-    "akash": "meta-llama/Llama-3.3-70B-Instruct",
-    "cohere": "command-a-03-2025",
-    "codestral": "codestral-latest",
-    "qwen": "qwen3-coder-plus",
-}
 KEYS = {
     "google": ("ok-1", "ok-2", "rate-3"),
     "openrouter": ("ok-1", "ok-2"),
@@ -67,7 +60,7 @@ class Visit:
 
     @property
     def model(self) -> str:
-        model = f"{self.provider}:{MODELS[self.provider]}"
+        model = f"{self.provider}:{SIX[self.provider]}"
         return f"{model}!{self.fault}" if self.fault else model
 
 
@@ -83,7 +76,7 @@ def visits(seed: int, client: int, *, pause_s: float = 1.0) -> Iterator[Visit]:
         yield Visit(
             pause_s=chance.uniform(0, 2 * pause_s),
             way=chance.choice(WAYS),
-            provider=chance.choice(list(MODELS)),
+            provider=chance.choice(list(SIX)),
             fault=chance.choice(FAULTS) if chance.random() < _FAULTY else "",
             leaves=chance.choice(("before", "middle")) if chance.random() < _LEAVING else "",
             how=chance.choice(("fin", "rst")),

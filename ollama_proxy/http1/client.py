@@ -124,7 +124,7 @@ class Client:
                 return connection
         try:
             connection = await self._connector.open(route.origin, route.proxy, connect_s)
-        except BaseException:
+        except BaseException:  # cancelled too: the place in the lane is given back in any case
             lane.not_opened()
             raise
         lane.opened(connection)

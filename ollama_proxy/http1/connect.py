@@ -229,7 +229,7 @@ async def _open_tunnel(connection: Connection, origin: Origin, proxy: Proxy) -> 
         answer = await connection.send(head, b"", Timeouts(), tunnel=True)
     except TransportFault as fault:
         raise ConnectFailed(f"the proxy {proxy.host}:{proxy.port} opened no tunnel: {fault}") from fault
-    except BaseException:
+    except BaseException:  # cancelled: nobody else knows of this connection
         connection.abort()
         raise
     if connection.is_closed:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.client_kinds import STREAMS, WAYS, Told, Way
 from tests.support.faulty_world import World
+from tests.support.sim_kit import SIX
 
 __all__ = [
     "MODELS",
@@ -23,14 +24,7 @@ __all__ = [
 ]
 
 #: A model of each provider, as clients name it.
-MODELS = {
-    "google": "google:gemini-2.5-flash",
-    "openrouter": "openrouter:qwen/qwen3-coder:free",
-    "akash": "akash:meta-llama/Llama-3.3-70B-Instruct",
-    "cohere": "cohere:command-a-03-2025",
-    "codestral": "codestral:codestral-latest",
-    "qwen": "qwen:qwen3-coder-plus",
-}
+MODELS = {provider: f"{provider}:{model}" for provider, model in SIX.items()}
 PLAIN = Way.find("openai", stream=False)
 _CONVERSING = [way for way in WAYS if way.name != "ollama-generate"]
 #: Every protocol that knows tools, streaming or not.

@@ -6,20 +6,15 @@ from typing import Any
 
 import pytest
 
+from tests.support.six import MODELS
+
 __all__ = ["CALLS", "CHAT", "CODESTRAL", "EMBED", "GEMINI", "TOOLS", "every_provider", "hub_pairs"]
 
-GEMINI = "google:gemini-2.5-flash"
-CODESTRAL = "codestral:codestral-latest"
+GEMINI = MODELS["google"]
+CODESTRAL = MODELS["codestral"]
 EMBED = "cohere:embed-v4.0"
 #: One model of each provider that chats, calls tools, and is listed.
-CHAT = {
-    "google": GEMINI,
-    "openrouter": "openrouter:qwen/qwen3-coder:free",
-    "akash": "akash:meta-llama/Llama-3.3-70B-Instruct",
-    "cohere": "cohere:command-a-03-2025",
-    "codestral": CODESTRAL,
-    "qwen": "qwen:qwen3.8-max",
-}
+CHAT = MODELS
 every_provider = pytest.mark.parametrize("provider", CHAT)
 
 

@@ -79,7 +79,8 @@ def run(
 
 
 def _scripts(name: str) -> list[Path]:
-    return [path for path in (PLANS / name).iterdir() if path.suffix in (".mjs", ".py")]
+    """The room's own, and those that rooms share."""
+    return [path for folder in (PLANS, PLANS / name) for path in folder.iterdir() if path.suffix in (".mjs", ".py")]
 
 
 def _fingerprint(name: str) -> str:

@@ -17,21 +17,22 @@ from typing import Any, cast
 
 from ollama_proxy.simulator import Simulator
 
-__all__ = ["MODELS", "PNG", "Got", "SteadyClock", "chat", "events", "fetch", "tool"]
+__all__ = ["MODELS", "PNG", "SIX", "Got", "SteadyClock", "chat", "events", "fetch", "tool"]
 
 #: A data URL with the beginning of a picture.
 PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8)).decode()
 
 #: A good body for each provider's first model.
-MODELS = {
+#: A model of each of the six providers that chats, and does not think aloud.
+SIX = {
     "google": "gemini-2.5-flash",
     "openrouter": "qwen/qwen3-coder:free",
     "akash": "meta-llama/Llama-3.3-70B-Instruct",
     "cohere": "command-a-03-2025",
     "codestral": "codestral-latest",
     "qwen": "qwen3-coder-plus",
-    "openai": "sim-chat",
 }
+MODELS = {**SIX, "openai": "sim-chat"}
 
 
 class SteadyClock:

@@ -7,6 +7,7 @@ Continue take the mere presence of these for something else.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class Said:
     metrics: bytes = b""
 
 
-class Shape:
+class Shape(ABC):
     """One endpoint's objects.
 
     text, thinking: what stands between the stamp's last digit and the text of a line that holds nothing else.
@@ -45,9 +46,9 @@ class Shape:
     thinking: bytes
     end: bytes
 
+    @abstractmethod
     def rest(self, said: Said) -> bytes:
         """Everything behind the stamp's last digit, without a newline."""
-        raise NotImplementedError
 
 
 class _Chat(Shape):

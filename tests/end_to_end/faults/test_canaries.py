@@ -21,7 +21,7 @@ from ollama_proxy.telemetry import setup_logging
 from tests.support.client_kinds import STREAMS, WAYS, Way, every_way
 from tests.support.faulty_world import World, make_world
 from tests.support.program import Program
-from tests.support.sim_kit import Got
+from tests.support.sim_kit import SIX, Got
 
 #: Of all shapes that keys have, none with words in it.
 LABELS = {
@@ -31,14 +31,6 @@ LABELS = {
     "cohere": ["Jq4Wz7Xr2Kt9Vp5Nb8Mc3Lf6Hs1Gd0Ty"],
     "codestral": ["Vx3Bq9Zt6Wn2Kp8Rm5Lc1Jh7Gf4Ds0Yu"],
     "qwen": ["sk-8c4Fw6Qz1Xk9Tv3Rb7Nm2Lp5Jh0Gd"],
-}
-MODELS = {
-    "google": "gemini-2.5-flash",
-    "openrouter": "qwen/qwen3-coder:free",
-    "akash": "meta-llama/Llama-3.3-70B-Instruct",
-    "cohere": "command-a-03-2025",
-    "codestral": "codestral-latest",
-    "qwen": "qwen3-coder-plus",
 }
 TOKEN = "Tk5Rz8Wq2Xv7Nb4Mc9Lp1Kj6Hg3Fd0SyUe"
 CLIENTS_OWN = "Cw9Xq3Zt7Vn5Bk1Rm8Lp4Jh2Gf6Ds0YuIo"
@@ -130,7 +122,7 @@ def test_no_fault_brings_a_key_to_light(world: Watched) -> None:
         # Who waits for a whole answer waits for a second; streams are quicker to give up.
         slow = fault in ("hang", "slow-head", "late", "stall", "silent", "comments", "endless")
         world.sim.play(provider, fault, times=None, operation="chat")
-        tell(world, next(streams if slow else ways), f"{provider}:{MODELS[provider]}")
+        tell(world, next(streams if slow else ways), f"{provider}:{SIX[provider]}")
         world.sim.do(lambda sim: sim.reset())
     assert len(world.outputs) == len(EVERY_FAULT) > 200
     assert_clean(world)
@@ -176,7 +168,7 @@ def test_a_key_that_the_provider_repeats_goes_no_further(world: Watched, way: Wa
                 return [Status(status), Header("www-authenticate", f"Bearer {ask.key}"), Send(echo(body, ask))]
 
             world.sim.on(provider, answer, times=None)
-            tell(world, way, f"{provider}:{MODELS[provider]}")
+            tell(world, way, f"{provider}:{SIX[provider]}")
         world.fresh()
         world.clock.luck = 0.0
     assert_clean(world)
@@ -196,7 +188,7 @@ def test_a_key_that_is_repeated_inside_a_stream_goes_no_further(world: Watched, 
             Chunk(echo(error, ask)),
         ],
     )
-    got = tell(world, way, f"cohere:{MODELS['cohere']}")
+    got = tell(world, way, f"cohere:{SIX['cohere']}")
     assert b"ended" in got.body
     assert_clean(world)
 
@@ -235,7 +227,7 @@ def test_a_bug_of_ours_tells_no_secret(world: Watched, monkeypatch: pytest.Monke
         with monkeypatch.context() as patched:
             patched.setattr(where, fail)
             for way in WAYS:
-                got = tell(world, way, f"cohere:{MODELS['cohere']}")
+                got = tell(world, way, f"cohere:{SIX['cohere']}")
                 assert got.status == 500
     assert_clean(world)
 
@@ -252,7 +244,7 @@ def test_a_real_process_at_debug_tells_no_secret(tmp_path: Path) -> None:
 
             for provider, fault in (("cohere", "echo-key"), ("google", "bad-key"), ("qwen", "html"), ("akash", "cut")):
                 for way in WAYS:
-                    body = way.body(f"{provider}:{MODELS[provider]}!{fault}", PROMPT)
+                    body = way.body(f"{provider}:{SIX[provider]}!{fault}", PROMPT)
                     with Caller(port) as caller:
                         caller.send(render(way.path, body, {"x-api-key": TOKEN}))
                         outputs.append(caller.to_end().raw)

@@ -4,7 +4,7 @@ import test from "node:test";
 import { embedMany, generateObject, generateText } from "ai";
 import { createOllama } from "ollama-ai-provider-v2";
 import { z } from "zod";
-import { judge, MODELS } from "./common.mjs";
+import { judge, MODELS } from "./ai-sdk.mjs";
 
 const ollama = createOllama({ baseURL: `${process.env.PROXY_URL}/api` });
 judge((id) => ollama(id));

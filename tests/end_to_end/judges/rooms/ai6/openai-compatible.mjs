@@ -4,7 +4,7 @@ import test from "node:test";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { embedMany, generateObject, generateText } from "ai";
 import { z } from "zod";
-import { judge, MODELS } from "./common.mjs";
+import { judge, MODELS } from "./ai-sdk.mjs";
 
 const baseURL = `${process.env.PROXY_URL}/v1`;
 const provider = createOpenAICompatible({ name: "proxy", baseURL, includeUsage: true, supportsStructuredOutputs: true });

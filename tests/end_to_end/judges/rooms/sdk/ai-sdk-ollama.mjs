@@ -1,41 +1,13 @@
 // AI SDK 7 with ai-sdk-ollama, which speaks by the official ollama package and matches results by `tool_name`.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { embedMany, generateText, Output, stepCountIs, streamText, tool } from "ai";
+import { embedMany, generateText, Output } from "ai";
 import { createOllama } from "ai-sdk-ollama";
 import { z } from "zod";
+import { judge, MODELS } from "./ai-sdk.mjs";
 
 const ollama = createOllama({ baseURL: process.env.PROXY_URL });
-const MODELS = JSON.parse(process.env.MODELS);
-const seen = [];
-const make = (name) =>
-  tool({
-    description: name,
-    inputSchema: z.object({ city: z.string() }),
-    execute: async ({ city }) => (seen.push(name), `fine in ${city}`),
-  });
-const tools = { get_weather: make("get_weather"), get_time: make("get_time") };
-
-for (const [provider, id] of Object.entries(MODELS)) {
-  test(`${provider}: whole and streamed say the same`, async () => {
-    const request = { model: ollama(id), prompt: "Say Paris, please" };
-    const whole = await generateText(request);
-    assert.equal(whole.finishReason, "stop");
-    assert.equal(await streamText(request).text, whole.text);
-    assert.ok(whole.usage.totalTokens > 0);
-  });
-
-  for (const stream of [false, true]) {
-    test(`${provider}: its tool loop comes to its end, stream ${stream}`, async () => {
-      seen.length = 0;
-      const prompt = 'Use both tools in parallel: get_weather and get_time for "Oslo"';
-      const request = { model: ollama(id), prompt, tools, stopWhen: stepCountIs(4) };
-      const text = stream ? await streamText(request).text : (await generateText(request)).text;
-      assert.match(text, /fine in Oslo/);
-      assert.deepEqual(seen, ["get_weather", "get_time"]);
-    });
-  }
-}
+judge((id) => ollama(id));
 
 test("structured output", async () => {
   const output = Output.object({ schema: z.object({ name: z.string() }) });

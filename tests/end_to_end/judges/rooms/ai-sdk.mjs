@@ -1,4 +1,4 @@
-// What both providers of AI SDK 6 must do with each of our providers' models.
+// What every provider of the AI SDK must do with each of our providers' models, whatever the SDK's version in the room.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { generateText, stepCountIs, streamText, tool } from "ai";
