@@ -158,8 +158,7 @@ def assert_clean(text: str) -> None:
 def test_no_answer_holds_a_piece_of_a_key(world: World, way: Way, status: int) -> None:
     """F90, P9, B81: the provider's words reach the client, the piece in them does not."""
     for where, piece in PIECES.items():
-        world.fresh()
-        world.clock.luck = 0.0
+        world.fresh(luck=0.0)
         said = json.dumps({"message": f"what is wrong with {piece}... ({where})"})
         world.sim.on("cohere", [Status(status), Send(said.encode())], times=None)
         told = world.ask(way, COHERE)

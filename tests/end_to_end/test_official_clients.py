@@ -16,17 +16,10 @@ import pytest
 
 from ollama_proxy.simulator import Arrival
 from tests.support.faulty_world import World, make_world
-from tests.support.sim_kit import PNG
+from tests.support.sim_kit import PNG, SIX
 
 #: A model of each provider for each thing; "" where the provider has none.
-TALKING = {
-    "google": "gemini-2.5-flash",
-    "openrouter": "qwen/qwen3-coder:free",
-    "akash": "meta-llama/Llama-3.3-70B-Instruct",
-    "cohere": "command-a-03-2025",
-    "codestral": "codestral-latest",
-    "qwen": "qwen3-coder-plus",
-}
+TALKING = SIX
 SEEING = {
     "google": "gemini-2.5-flash",
     "openrouter": "google/gemma-4-31b-it:free",

@@ -134,11 +134,14 @@ class World:
         self.proxy = proxy
         self.clock = clock
 
-    def fresh(self) -> None:
-        """Every key as on the first day, no fault on the list, an empty log."""
+    def fresh(self, *, luck: float | None = None) -> None:
+        """Every key as on the first day, no fault on the list, an empty log.
+
+        luck: what chance says from now on; 0.0 means that nobody pauses between two attempts.
+        """
         self.proxy.forget()
         self.sim.reset()
-        self.clock.luck, self.clock.skew = None, 0.0
+        self.clock.luck, self.clock.skew = luck, 0.0
 
     # --- asking -------------------------------------------------------------------------------------------------------
 

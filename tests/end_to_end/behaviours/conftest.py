@@ -18,6 +18,5 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def world(running: World) -> World:
-    running.fresh()
-    running.clock.luck = 0.0
+    running.fresh(luck=0.0)
     return running

@@ -219,8 +219,7 @@ def test_an_end_without_an_answer_fails_over_and_is_then_told(world: World, way:
     """B72: `[DONE]` alone, an end without text."""
     said_by(world, "cohere", shape, way).assert_ok()
     assert len(world.calls("cohere")) == 2
-    world.fresh()
-    world.clock.luck = 0.0
+    world.fresh(luck=0.0)
     said_by(world, "cohere", shape, way, times=None).assert_refused(502)
 
 
@@ -377,6 +376,5 @@ def test_every_recorded_answer_is_an_answer_or_an_honest_error(
         if told.error:
             assert told.status in (200, 400, 404, 413, 429, 502, 503, 504), told
             assert b"<html" not in told.body.lower()
-        world.fresh()
-        world.clock.luck = 0.0
+        world.fresh(luck=0.0)
     world.ask(PLAIN, MODELS[provider]).assert_ok()

@@ -248,8 +248,7 @@ def test_a_stumble_is_tried_once_more_on_another_key(world: World, way: Way, pro
     told = world.ask(way, MODELS[provider])
     told.assert_ok()
     assert len(set(world.used(provider))) == 2
-    world.fresh()
-    world.clock.luck = 0.0
+    world.fresh(luck=0.0)
     world.sim.play(provider, shape, times=None)
     told = world.ask(way, MODELS[provider])
     assert told.status in (502, 503, 504), told
@@ -287,8 +286,7 @@ def test_the_other_providers_refusals_are_understood(
     others: World, provider: str, shape: str, status: int | None, code: str, words: str
 ) -> None:
     """B83, B85: what is the caller's is told; a sick deployment is not; a call that the model spoilt is repeated."""
-    others.fresh()
-    others.clock.luck = 0.0
+    others.fresh(luck=0.0)
     others.sim.play("openai", shape, model="sim-chat")
     told = others.ask(PLAIN, f"{provider}:sim-chat")
     if status is None:

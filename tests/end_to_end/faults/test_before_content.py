@@ -33,9 +33,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def world(running: World) -> World:
-    running.fresh()
-    # Pauses between attempts are a matter of chance: none of them.
-    running.clock.luck = 0.0
+    running.fresh(luck=0.0)
     return running
 
 

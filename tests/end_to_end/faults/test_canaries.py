@@ -85,8 +85,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 
 @pytest.fixture
 def world(watched: Watched) -> Watched:
-    watched.fresh()
-    watched.clock.luck = 0.0
+    watched.fresh(luck=0.0)
     return watched
 
 
@@ -117,8 +116,7 @@ def test_no_fault_brings_a_key_to_light(world: Watched) -> None:
     streams = itertools.cycle(STREAMS)
     for number, (provider, fault) in enumerate(EVERY_FAULT):
         if number % 8 == 0:
-            world.fresh()
-            world.clock.luck = 0.0
+            world.fresh(luck=0.0)
         # Who waits for a whole answer waits for a second; streams are quicker to give up.
         slow = fault in ("hang", "slow-head", "late", "stall", "silent", "comments", "endless")
         world.sim.play(provider, fault, times=None, operation="chat")
@@ -169,8 +167,7 @@ def test_a_key_that_the_provider_repeats_goes_no_further(world: Watched, way: Wa
 
             world.sim.on(provider, answer, times=None)
             tell(world, way, f"{provider}:{SIX[provider]}")
-        world.fresh()
-        world.clock.luck = 0.0
+        world.fresh(luck=0.0)
     assert_clean(world)
 
 

@@ -32,8 +32,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def world(running: World) -> World:
-    running.fresh()
-    running.clock.luck = 0.0
+    running.fresh(luck=0.0)
     return running
 
 
@@ -342,8 +341,7 @@ def test_a_call_that_cannot_be_read_is_no_answer(world: World, way: Way) -> None
 
 def played(world: World, way: Way, data: bytes, cuts: list[int]) -> tuple[Any, ...]:
     """What a client gets of this stream, cut there: all that it could tell apart."""
-    world.fresh()
-    world.clock.luck = 0.0
+    world.fresh(luck=0.0)
     pieces = [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
     world.sim.on(
         "cohere", [SSE, *(Chunk(piece) for piece in pieces if piece), *([] if data else [Close()])], times=None

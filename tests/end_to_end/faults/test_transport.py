@@ -115,15 +115,13 @@ def impostor(heard: list[bytes]) -> Iterator[int]:
 
 @pytest.fixture
 def world(running: World) -> World:
-    running.fresh()
-    running.clock.luck = 0.0
+    running.fresh(luck=0.0)
     return running
 
 
 @pytest.fixture
 def beating(beating_world: World) -> World:
-    beating_world.fresh()
-    beating_world.clock.luck = 0.0
+    beating_world.fresh(luck=0.0)
     return beating_world
 
 
@@ -343,8 +341,7 @@ def test_half_a_tool_call_is_never_told_as_a_whole_one(world: World, way: Way) -
     assert told.error
     assert not told.complete
     assert told.calls in ([], [("weather", '{"city": "Se')])
-    world.fresh()
-    world.clock.luck = 0.0
+    world.fresh(luck=0.0)
     world.sim.on("cohere", [*head, Close()], times=1)
     told = world.ask(way, COHERE)
     if len(world.calls("cohere")) == 2:

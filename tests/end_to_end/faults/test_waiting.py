@@ -87,8 +87,7 @@ def test_a_short_rest_is_waited_for(world: World, way: Way) -> None:
 def test_who_was_refused_with_every_key_waits_as_well(world: World, way: Way) -> None:
     """F12, P1: the request that meets the refusals is served as soon as a key is, once; who has one key needs it."""
     expected = world.ask(way, QWEN).text
-    world.fresh()
-    world.clock.luck = 0.0
+    world.fresh(luck=0.0)
     world.sim.on("qwen", limited(retry_after_ms="300"), times=1)
     world.ask(way, QWEN).assert_ok(expected)
     world.sim.on("qwen", limited(retry_after_ms="300"), times=2)
