@@ -92,6 +92,11 @@ class Response:
 
     # What the caller uses
 
+    @property
+    def is_over(self) -> bool:
+        """The body has come to its end, well or badly: read() will not wait."""
+        return self._ended
+
     async def read(self, max_bytes: int) -> bytes:
         """The whole decoded body. Returns without suspending when all of it is already here.
 
