@@ -57,10 +57,10 @@ def told_calls(
         if arguments is None:
             if finish == "length":
                 continue
-            rescued = rescue(call.name, call.arguments)
+            rescued = None if finish == "content_filter" else rescue(call.name, call.arguments)
             if rescued is None:
                 raise UpstreamJunk(f'the model returned invalid tool call arguments for "{call.name}"')
-            arguments = rescued.encode("utf-8", "replace")
+            arguments = rescued.encode()
         call_id = call.id if call.id not in used else ""
         chance = rnd() if not call_id else 0.0
         while not call_id or call_id in used:

@@ -191,12 +191,14 @@ def test_a_tool_is_called_with_free_text(
     assert [message["content"] for message in messages if message["role"] == "tool"] == ["Done!", "3 C"]
 
 
+@pytest.mark.parametrize("arguments", [PATCH, json.dumps(PATCH)], ids=["bare", "string"])
 @pytest.mark.parametrize("streaming", [False, True], ids=["whole", "stream"])
 def test_free_text_that_is_no_json_is_the_input(
-    client: openai.OpenAI, simulator: SimulatorThread, streaming: bool
+    client: openai.OpenAI, simulator: SimulatorThread, streaming: bool, arguments: str
 ) -> None:
-    """C208: a model that writes its patch as it is, without JSON around it, has said what the tool needs to know."""
-    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "apply_patch", "arguments": PATCH}}
+    """C208: a model that writes its patch without an object around it has said what the tool needs to know."""
+    function = {"name": "apply_patch", "arguments": arguments}
+    call = {"index": 0, "id": "call_1", "type": "function", "function": function}
     said = {"role": "assistant", "content": None, "tool_calls": [call]}
     choice = {"index": 0, "delta" if streaming else "message": said, "finish_reason": "tool_calls"}
     answer = json.dumps({"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]})

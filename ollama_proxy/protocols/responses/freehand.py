@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["arguments_of", "description_of", "input_of", "parameters"]
+__all__ = ["arguments_of", "description_of", "input_of", "parameters", "wrapped"]
 
 _INPUT = "input"
 _SYNTAXES = {"lark": "Lark grammar", "regex": "regular expression"}
@@ -37,6 +37,20 @@ def description_of(tool: dict[str, Any]) -> str:
 def arguments_of(text: str) -> str:
     """The function's arguments for a call's input."""
     return msgspec.json.encode({_INPUT: text}).decode()
+
+
+def wrapped(text: str) -> str | None:
+    """The function's arguments where a model wrote the input without them, as it is or as a JSON string.
+
+    None for what was meant to be an object: it was cut, or is broken, and nobody should run half of it.
+    """
+    if text.lstrip().startswith("{"):
+        return None
+    try:
+        told = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        told = text
+    return arguments_of(told if isinstance(told, str) else text)
 
 
 def input_of(arguments: bytes) -> str:

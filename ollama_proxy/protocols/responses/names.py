@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from ollama_proxy.protocols.responses.freehand import arguments_of
+from ollama_proxy.protocols.responses.freehand import wrapped
 
 __all__ = ["Names", "hub_name"]
 
@@ -55,4 +55,4 @@ class Names:
 
     def rescue(self, hub: str, arguments: str) -> str | None:
         """Arguments that are no JSON object, as those of a tool that is called with free text; None for others."""
-        return arguments_of(arguments) if hub in self._freehand else None
+        return wrapped(arguments) if hub in self._freehand else None

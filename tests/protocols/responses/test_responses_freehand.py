@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ollama_proxy.protocols.responses.freehand import arguments_of, description_of, input_of, parameters
+from ollama_proxy.protocols.responses.freehand import arguments_of, description_of, input_of, parameters, wrapped
 
 GRAMMAR = {"type": "grammar", "syntax": "lark", "definition": 'start: "a"+'}
 
@@ -52,6 +52,14 @@ def test_a_text_comes_back_as_it_went(text: str) -> None:
 def test_nothing_that_a_model_wrote_is_lost(arguments: bytes, text: str) -> None:
     """Its one text under another name is still its text; anything else is passed on whole."""
     assert input_of(arguments) == text
+
+
+@pytest.mark.parametrize(
+    "torn", ['{"input": "rm -rf /srv/app', ' {"input": "*** Begin', "{", '{"input": "a"} and more']
+)
+def test_half_an_object_is_no_input(torn: str) -> None:
+    """Nobody should run a command that was cut."""
+    assert wrapped(torn) is None
 
 
 def test_each_function_has_a_schema_of_its_own() -> None:
