@@ -183,9 +183,7 @@ class Tap:
 
     def _add_call(self, call: Mapping[str, Any]) -> None:
         """A whole call, or a piece that continues the latest one with this index."""
-        function = call.get("function")
-        name = function.get("name") if isinstance(function, Mapping) else None
-        if name or not self._calls:
+        if not self._calls or (_name(call) and not _repeats(self._calls[-1], call)):
             self._calls.append(call)
             return
         index = call.get("index")
@@ -205,6 +203,18 @@ class Tap:
                         known[key] = value
                 return
         self._details.append(dict(detail))
+
+
+def _name(call: Mapping[str, Any]) -> Any:
+    function = call.get("function")
+    return function.get("name") if isinstance(function, Mapping) else None
+
+
+def _repeats(call: Mapping[str, Any], more: Mapping[str, Any]) -> bool:
+    """Whether `more` continues the call although it has a name: some providers repeat id and name on every piece."""
+    same = all(call.get(key) == more.get(key) for key in ("id", "index")) and _name(call) == _name(more)
+    arguments = str(call["function"].get("arguments") or "") if same and call.get("id") else "{}"
+    return not arguments.endswith("}") or _plain(arguments.encode("utf-8", "replace")) is None
 
 
 def _joined(call: Mapping[str, Any], more: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -137,6 +138,24 @@ def test_memory_is_bounded() -> None:
     assert len(memory.export()) <= 8192
     told(memory, event(tool_calls=[call("giant", extra_content={"x": "y" * 300_000})]))
     assert "extra_content" not in given_back(memory, call("giant", arguments='{"z":1}'))[0]
+
+
+def test_a_call_whose_id_and_name_come_with_every_piece_is_one_call() -> None:
+    """Hundreds of pieces are no hundreds of calls; two whole calls under one id are two."""
+    memory = Memory()
+    text = json.dumps({"text": "x" * 1000})
+    pieces = [text[n : n + 2] for n in range(0, len(text), 2)]
+    details = [{"type": "reasoning.text", "text": "so", "index": 0}]
+    first = event(reasoning_details=details)
+    told(memory, first, *(event(tool_calls=[call("a", arguments=piece, index=0)]) for piece in pieces))
+    restored = memory.restore("google", body(call("b", arguments=text)))
+    assert restored["messages"][1]["reasoning_details"] == details
+    told(
+        memory,
+        *(event(tool_calls=[call("f", arguments=f'{{"n":{n}}}', index=0, extra_content=SIGNED)]) for n in (1, 2)),
+    )
+    for number in (1, 2):
+        assert given_back(memory, call("c", arguments=f'{{"n":{number}}}'))[0]["extra_content"] == SIGNED
 
 
 def test_a_stream_that_never_ends_is_no_longer_listened_to() -> None:
