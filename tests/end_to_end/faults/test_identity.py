@@ -343,6 +343,20 @@ def test_a_mistake_of_ours_is_told_wherever_it_is_made(
 
 
 @every_stream
+def test_a_mistake_of_ours_while_an_error_is_told_breaks_the_answer_off(
+    world: World, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F94: nobody waits for the rest of a stream that nobody will end."""
+    with monkeypatch.context() as broken:
+        broken.setattr("ollama_proxy.relay.Delivery.fail", break_down)
+        got = world.exchange(render(way.path, way.body(f"{COHERE}!cut")))
+    assert got.raw.startswith(b"HTTP/1.1 200"), got.raw
+    assert not got.raw.endswith(b"0\r\n\r\n"), got.raw
+    world.wait_until(world.is_idle)
+    world.ask(way, COHERE).assert_ok()
+
+
+@every_stream
 def test_a_mistake_of_ours_inside_a_stream_is_told(world: World, way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     """F94: before the first word and after it: an error, no end mark, no hanging; nobody else is blamed."""
     with monkeypatch.context() as broken:
