@@ -9,11 +9,14 @@ from __future__ import annotations
 from ollama_proxy.errors import UpstreamJunk
 from ollama_proxy.wire.sse import MAX_FRAME
 
-__all__ = ["Budget"]
+__all__ = ["ITEM", "Budget"]
+
+#: Bytes that a call or another item costs in memory beside its text, about.
+ITEM = 500
 
 
 class Budget:
-    """What one answer may still make us keep, in characters: at first as many as one event of a stream may have."""
+    """What one answer may still make us keep, in bytes: at first as many as one event of a stream may have."""
 
     __slots__ = ("_left",)
 
@@ -21,7 +24,7 @@ class Budget:
         self._left = MAX_FRAME
 
     def spend(self, size: int) -> None:
-        """Takes note of `size` characters more that are kept.
+        """Takes note of `size` bytes more that are kept.
 
         Raises: UpstreamJunk when it is too much.
         """

@@ -19,13 +19,11 @@ from typing import Any
 
 import msgspec
 
-from ollama_proxy.hub.budget import Budget
+from ollama_proxy.hub.budget import ITEM, Budget
 
 __all__ = ["CallAssembler", "ToolCall", "arguments_text"]
 
 _CALL_KEYS = frozenset({"id", "type", "index", "function"})
-#: What a call costs in memory beside its arguments, about.
-_OVERHEAD = 500
 
 
 @dataclass(slots=True)
@@ -61,13 +59,16 @@ class _Open:
         self.id = call_id
         self.name = name
         self.index = index
-        self.arguments = io.StringIO()
+        self.arguments = io.BytesIO()
         self.extra: dict[str, Any] = {}
 
     def unfinished(self) -> bool:
         """Whether more arguments must follow to make them JSON."""
+        arguments = self.arguments.getvalue()
+        if arguments.startswith(b"{") and not arguments.rstrip().endswith(b"}"):
+            return True  # told at a glance, because it may be asked for each of thousands of fragments
         try:
-            msgspec.json.decode(self.arguments.getvalue())
+            msgspec.json.decode(arguments)
         except (msgspec.MsgspecError, RecursionError):
             return True
         return False
@@ -78,8 +79,9 @@ class CallAssembler:
 
     __slots__ = ("_budget", "_by_id", "_by_index", "_open")
 
-    def __init__(self) -> None:
-        self._budget = Budget()
+    def __init__(self, budget: Budget | None = None) -> None:
+        """budget: shared with whatever else is kept of the answer."""
+        self._budget = budget or Budget()
         self._open: list[_Open] = []
         self._by_id: dict[str, int] = {}
         self._by_index: dict[int, int] = {}
@@ -89,7 +91,7 @@ class CallAssembler:
 
     def calls(self) -> list[ToolCall]:
         """The calls so far, in the order in which they began."""
-        return [ToolCall(call.id, call.name, call.arguments.getvalue(), call.extra) for call in self._open]
+        return [ToolCall(call.id, call.name, call.arguments.getvalue().decode(), call.extra) for call in self._open]
 
     def id_of(self, position: int) -> str:
         """The id of the call at this position, "" if it has none."""
@@ -117,7 +119,7 @@ class CallAssembler:
         index, call_id, name = _index(part.get("index")), _text(part.get("id")), _text(function.get("name"))
         position, new = (self._begin(index, call_id, name), True) if whole else self._place(index, call_id, name)
         call = self._open[position]
-        fragment = arguments_text(function.get("arguments"))
+        fragment = arguments_text(function.get("arguments")).encode("utf-8", "replace")
         if fragment:
             self._budget.spend(len(fragment))
             call.arguments.write(fragment)
@@ -130,9 +132,10 @@ class CallAssembler:
         return self.add({"index": 0, "function": function}) if isinstance(function, dict) else None
 
     def _keep_extra(self, call: _Open, extra: dict[str, Any]) -> None:
-        if extra:
-            self._budget.spend(len(msgspec.json.encode(extra)))
-            call.extra.update(extra)
+        fresh = {key: value for key, value in extra.items() if call.extra.get(key) != value}
+        if fresh:
+            self._budget.spend(len(msgspec.json.encode(fresh)))
+            call.extra.update(fresh)
 
     def _place(self, index: int | None, call_id: str, name: str) -> tuple[int, bool]:
         here = None if index is None else self._by_index.get(index)
@@ -169,7 +172,7 @@ class CallAssembler:
         return latest if here is not None and call.name == name and call.unfinished() else None
 
     def _begin(self, index: int | None, call_id: str, name: str) -> int:
-        self._budget.spend(_OVERHEAD)
+        self._budget.spend(ITEM + len(call_id) + len(name))
         position = len(self._open)
         if call_id in self._by_id:
             call_id = ""

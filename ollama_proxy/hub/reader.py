@@ -10,6 +10,7 @@ import contextlib
 from typing import Any, NamedTuple
 
 from ollama_proxy.errors import ErrorInside, StreamInterrupted, UpstreamError, UpstreamJunk
+from ollama_proxy.hub.budget import Budget
 from ollama_proxy.hub.calls import CallAssembler, ToolCall
 from ollama_proxy.hub.chunk import (
     Delta,
@@ -48,6 +49,7 @@ class StreamReader:
     began: something with content (text, reasoning, a call or a finish_reason) came.
     progress: chunks with text, reasoning or a part of a call so far.
     unsent: after `feed` or `close` raised: the pieces that came before the error in the same bytes.
+    budget: what the answer may make us keep; whoever keeps more of it than this reader spends from it too.
     """
 
     __slots__ = (
@@ -59,6 +61,7 @@ class StreamReader:
         "_split_tags",
         "_splitter",
         "began",
+        "budget",
         "done",
         "progress",
         "unsent",
@@ -69,7 +72,8 @@ class StreamReader:
         """may_be_silent: see `finish.check_said`."""
         self._intake = Intake()
         self._may_be_silent = may_be_silent
-        self._calls = CallAssembler()
+        self.budget = Budget()
+        self._calls = CallAssembler(self.budget)
         self._split_tags = split_tags
         self._splitter = TagSplitter() if split_tags else None
         self._finish: str | None = None

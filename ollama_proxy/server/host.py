@@ -45,8 +45,8 @@ def bind(host: str, port: int) -> socket.socket:
         else:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-            # Each accepted connection has it from the listener (Linux, tcp(7)). Not on Windows, nor in every sandbox:
-            # there a client that reads nothing costs more, which is no reason not to serve.
+            # Each accepted connection has it from the listener (seen on Linux 6.18, 2026-11). Not on Windows, nor in
+            # every sandbox: there a client that reads nothing costs more, which is no reason not to serve.
             with contextlib.suppress(OSError):
                 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         listener.bind(address)

@@ -22,7 +22,6 @@ __all__ = ["MODELS", "PNG", "SIX", "Got", "SteadyClock", "chat", "events", "fetc
 #: A data URL with the beginning of a picture.
 PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8)).decode()
 
-#: A good body for each provider's first model.
 #: A model of each of the six providers that chats, and does not think aloud.
 SIX = {
     "google": "gemini-2.5-flash",

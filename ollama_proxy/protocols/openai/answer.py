@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from ollama_proxy.hub.answer import bare_json, first_choice, read_answer
+from ollama_proxy.hub.budget import Budget
 from ollama_proxy.hub.chunk import Choice, decode_chunk, decode_strictly, says_something
 from ollama_proxy.hub.convert import to_plain
 from ollama_proxy.hub.finish import OPENAI_REASONS
@@ -65,7 +66,7 @@ def _mended(json: bytes, rnd: Callable[[], float], *, rewrite: bool) -> bytes:
 def _mend(choice: dict[str, Any], json: bytes, rnd: Callable[[], float]) -> bool:
     message = choice.get("message")
     changed = False
-    repair = CallRepair(rnd)
+    repair = CallRepair(rnd, Budget())
     empty = True
     if isinstance(message, dict):
         changed = flatten_content(message)
@@ -90,7 +91,7 @@ def _answer_of_events(body: bytes, rnd: Callable[[], float], *, may_be_silent: b
             {**call.extra, "id": call.id, "function": {"name": call.name, "arguments": call.arguments}}
             for call in answer.calls
         ]
-        CallRepair(rnd).mend(message, whole=True)
+        CallRepair(rnd, Budget()).mend(message, whole=True)
     choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": answer.finish, "logprobs": None}
     if answer.logprobs:
         choice["logprobs"] = {"content": answer.logprobs}

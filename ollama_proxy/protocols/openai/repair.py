@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ollama_proxy.errors import ErrorInside, UpstreamJunk
+from ollama_proxy.hub.budget import Budget
 from ollama_proxy.hub.calls import CallAssembler, arguments_text
 from ollama_proxy.hub.chunk import Delta, text_of, thinking_of
 from ollama_proxy.hub.finish import ERROR, MALFORMED, OPENAI_REASONS, map_finish
@@ -61,9 +62,10 @@ class CallRepair:
 
     __slots__ = ("_assembler", "_named", "_rnd", "made")
 
-    def __init__(self, rnd: Callable[[], float]) -> None:
+    def __init__(self, rnd: Callable[[], float], budget: Budget) -> None:
+        """budget: what the whole answer, with all its choices, may make us keep."""
         self._rnd = rnd
-        self._assembler = CallAssembler()
+        self._assembler = CallAssembler(budget)
         self._named: set[int] = set()  # positions of the calls whose name was told
         #: Whether any call was made.
         self.made = False

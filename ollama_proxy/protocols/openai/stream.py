@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from ollama_proxy.errors import ProxyError, StreamInterrupted, UpstreamError, UpstreamJunk
+from ollama_proxy.hub.budget import Budget
 from ollama_proxy.hub.chunk import Chunk, Delta, decode_chunk, decode_strictly, raise_error_inside, says_something
 from ollama_proxy.hub.convert import DONE, to_plain
 from ollama_proxy.hub.finish import TELL_WHY, check_said
@@ -35,6 +36,7 @@ class ChatStream:
     """One attempt's stream; implements `types.Stream`."""
 
     __slots__ = (
+        "_budget",
         "_finish",
         "_intake",
         "_may_be_silent",
@@ -53,6 +55,7 @@ class ChatStream:
         self._may_be_silent = may_be_silent
         self._intake = Intake()
         self._repairs: dict[int, CallRepair] = {}  # one for each choice that made calls
+        self._budget = Budget()
         self._finish: str | None = None  # the last finish_reason that came
         self.over = False  # [DONE] came
         self._unsent = b""
@@ -183,15 +186,16 @@ class ChatStream:
         return event(msgspec.json.encode(plain)) if changed else frame
 
     def _mend(self, choice: dict[str, Any], payload: bytes) -> bool:
-        number = choice.get("index")
-        repair = self._repairs.get(number if isinstance(number, int) else 0)
+        index = choice.get("index")
+        number = index if isinstance(index, int) else 0
+        repair = self._repairs.get(number)
         delta = choice.get("delta")
         changed = False
         if isinstance(delta, dict):
             changed = flatten_content(delta)
             if delta.get("tool_calls") or delta.get("function_call"):
                 if repair is None:
-                    repair = self._repairs[number if isinstance(number, int) else 0] = CallRepair(self._rnd)
+                    repair = self._repairs[number] = CallRepair(self._rnd, self._budget)
                 changed = repair.mend(delta, whole=False) or changed
         reason = choice.get("finish_reason")
         if not reason:

@@ -13,7 +13,7 @@ import io
 from typing import Any
 
 from ollama_proxy.errors import ProxyError, StreamInterrupted, UpstreamError, UpstreamJunk
-from ollama_proxy.hub.budget import Budget
+from ollama_proxy.hub.budget import ITEM
 from ollama_proxy.hub.ids import make_hex_id
 from ollama_proxy.hub.piece_stream import PieceStream
 from ollama_proxy.hub.reader import Piece
@@ -42,7 +42,6 @@ class ResponseStream(PieceStream):
     """One attempt's stream; implements `types.Stream`."""
 
     __slots__ = (
-        "_budget",
         "_calls_told",
         "_head",
         "_item_id",
@@ -62,8 +61,7 @@ class ResponseStream(PieceStream):
         self._output: list[dict[str, Any]] = []  # finished items
         self._kind = ""  # of the open item; "" when none is
         self._item_id = ""
-        self._text = io.StringIO()  # what the open item says: told again at its end
-        self._budget = Budget()
+        self._text = io.BytesIO()  # what the open item says, in UTF-8: told again at its end
         # What a delta of the open item is put together from.
         self._head = self._middle = self._tail = b""
         self._calls_told = 0
@@ -100,16 +98,18 @@ class ResponseStream(PieceStream):
         return out[0] if len(out) == 1 else b"".join(out)
 
     def _delta(self, text: str) -> bytes:
-        self._budget.spend(len(text))
-        self._text.write(text)
+        raw = text.encode()
+        self._reader.budget.spend(len(raw))
+        self._text.write(raw)
         number = self._sequence
         self._sequence = number + 1
         return b"%b%d%b%b%b" % (self._head, number, self._middle, quote(text), self._tail)
 
     def _open(self, kind: str) -> bytes:
+        self._reader.budget.spend(ITEM)
         out = self._shut() if self._sequence else self._start()
         self._kind = kind
-        self._text = io.StringIO()
+        self._text = io.BytesIO()
         is_text = kind == "text"
         self._item_id = make_hex_id("msg_" if is_text else "rs_", self._terms.clock.rnd)
         item = (
@@ -131,7 +131,7 @@ class ResponseStream(PieceStream):
         """The end of the open item, if there is one."""
         if not self._kind:
             return b""
-        text, place = self._text.getvalue(), self._place()
+        text, place = self._text.getvalue().decode(), self._place()
         if self._kind == "text":
             item = message_item(self._item_id, text, finish)
             out = self._event("output_text.done", **place, text=text, logprobs=[])

@@ -144,11 +144,12 @@ def test_churn_leaves_nothing_behind(world: World) -> None:
 class Hose:
     """A provider whose answers to streaming requests never end.
 
-    size: characters of one delta. played: how many writes it has begun; one has 100,000 characters.
+    size: bytes of one delta, with letters of every width. played: the writes that it has begun, of 100,000 bytes each.
     """
 
     def __init__(self, sim: SimulatorThread, size: int) -> None:
-        frame = b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % (b"x" * size)
+        text = ("😀한" + "x" * size).encode()[:size]
+        frame = b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % text
         self._chunk = Chunk(frame * (100_000 // size))
         self.played = 0
         sim.on("cohere", lambda ask: Behaviour(self._pieces()) if ask.body["stream"] else None, times=None)
@@ -187,7 +188,7 @@ def test_who_never_reads_is_left_and_others_are_served(hasty: World) -> None:
         crowd(leaving, hasty.proxy.port, STREAMS)
         hasty.sim.wait_for(lambda log: sum(call.operation == "chat" for call in log) == 50)
         hasty.ask(PLAIN, COHERE).assert_ok()
-        hasty.sim.wait_for(lambda log: sum(call.gave_up for call in log) == 50)
+        hasty.sim.wait_for(lambda log: sum(call.gave_up for call in log) == 50, PATIENCE_S)
         hasty.wait_until(hasty.is_idle)
 
 
