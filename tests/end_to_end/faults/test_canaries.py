@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import json
@@ -247,7 +248,7 @@ def test_a_real_process_at_debug_tells_no_secret(tmp_path: Path) -> None:
                         outputs.append(caller.to_end().raw)
             program.stop()
             outputs.append(program.output.encode())
-    with sqlite3.connect(tmp_path / "state" / "state.db") as database:
+    with contextlib.closing(sqlite3.connect(tmp_path / "state" / "state.db")) as database:
         outputs.append(json.dumps([str(row) for row in database.execute("SELECT * FROM documents")]).encode())
     outputs += [path.read_bytes() for path in (tmp_path / "state").iterdir()]
     for output in outputs:

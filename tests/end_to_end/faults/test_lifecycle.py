@@ -338,7 +338,7 @@ def test_what_was_learnt_survives_a_kill(sim: SimulatorThread, tmp_path: Path) -
             assert states(program) == ["exhausted", "healthy"]
             ask(program).assert_ok()
             assert not sim.calls("cohere", key="one", operation="chat")
-            with sqlite3.connect(tmp_path / "state" / "state.db") as database:
+            with contextlib.closing(sqlite3.connect(tmp_path / "state" / "state.db")) as database:
                 assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             program.signal(signal.SIGKILL)
             program.wait()
