@@ -212,8 +212,12 @@ def _name(call: Mapping[str, Any]) -> Any:
 
 def _repeats(call: Mapping[str, Any], more: Mapping[str, Any]) -> bool:
     """Whether `more` continues the call although it has a name: some providers repeat id and name on every piece."""
-    same = all(call.get(key) == more.get(key) for key in ("id", "index")) and _name(call) == _name(more)
-    arguments = str(call["function"].get("arguments") or "") if same and call.get("id") else "{}"
+    same = _name(call) == _name(more) and all(call.get(key) == more.get(key) for key in ("id", "index"))
+    if not same or not call.get("id"):
+        return False
+    arguments = call["function"].get("arguments") or ""
+    if not isinstance(arguments, str):
+        return False  # an object is whole
     return not arguments.endswith("}") or _plain(arguments.encode("utf-8", "replace")) is None
 
 

@@ -141,7 +141,7 @@ def test_memory_is_bounded() -> None:
 
 
 def test_a_call_whose_id_and_name_come_with_every_piece_is_one_call() -> None:
-    """Hundreds of pieces are no hundreds of calls; two whole calls under one id are two."""
+    """Hundreds of pieces are no hundreds of calls; two whole calls under one id are two, as objects too."""
     memory = Memory()
     text = json.dumps({"text": "x" * 1000})
     pieces = [text[n : n + 2] for n in range(0, len(text), 2)]
@@ -150,11 +150,9 @@ def test_a_call_whose_id_and_name_come_with_every_piece_is_one_call() -> None:
     told(memory, first, *(event(tool_calls=[call("a", arguments=piece, index=0)]) for piece in pieces))
     restored = memory.restore("google", body(call("b", arguments=text)))
     assert restored["messages"][1]["reasoning_details"] == details
-    told(
-        memory,
-        *(event(tool_calls=[call("f", arguments=f'{{"n":{n}}}', index=0, extra_content=SIGNED)]) for n in (1, 2)),
-    )
-    for number in (1, 2):
+    whole: list[Any] = ['{"n":1}', '{"n":2}', {"n": 3}, {"n": 4}]
+    told(memory, *(event(tool_calls=[call("f", arguments=one, index=0, extra_content=SIGNED)]) for one in whole))
+    for number in (1, 2, 3, 4):
         assert given_back(memory, call("c", arguments=f'{{"n":{number}}}'))[0]["extra_content"] == SIGNED
 
 

@@ -22,8 +22,8 @@ __all__ = ["Host", "bind"]
 
 #: For the last words to clients whose answers do not end.
 _LAST_WORDS_S = 1.0
-#: Bytes that the kernel takes for a client beyond what is on its way to it. It would take megabytes, which nobody sees
-#: who counts the memory of a process, and the Responses API keeps what was passed on until its last event.
+#: Bytes that the kernel takes for a client beyond what is on its way to it. Left alone it takes 4 MB for one that reads
+#: nothing; no process is charged for them, but the Responses API keeps a second copy until its last event.
 _UNSENT_BYTES = 65536
 
 

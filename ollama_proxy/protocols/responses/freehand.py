@@ -56,7 +56,6 @@ def wrapped(text: str) -> str | None:
 def input_of(arguments: bytes) -> str:
     """The input for the function's arguments, a JSON object; nothing of what the model wrote is lost.
 
-
     A model may call its one text by another name. Whatever else it says is the input as it is. (Where it wrote no
     object at all, that became one by `arguments_of` before: see `Names.rescue`.)
     """
